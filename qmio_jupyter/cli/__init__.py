@@ -1,0 +1,1 @@
+"""jupyter qmio: the same client in a terminal; only cli.daemon imports gateway, agent, store."""

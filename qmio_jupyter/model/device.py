@@ -1,0 +1,88 @@
+"""Devices and snapshots: what a user sees of them and what the queue needs to know."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from typing import Annotated
+
+import msgspec
+from msgspec import Meta
+
+from qmio_jupyter.model.ids import DeviceName, Digest
+
+
+class DeviceState(StrEnum):
+    """QDMI's states, plus ``degraded`` (works, but worse than it should)."""
+
+    OFFLINE = "offline"
+    IDLE = "idle"
+    BUSY = "busy"
+    CALIBRATING = "calibrating"
+    MAINTENANCE = "maintenance"
+    DEGRADED = "degraded"
+    ERROR = "error"
+
+    @property
+    def takes_tasks(self) -> bool:
+        """True where queued tasks may be dispatched."""
+        return self in _WORKING
+
+
+_WORKING = frozenset({DeviceState.IDLE, DeviceState.BUSY, DeviceState.DEGRADED})
+
+
+class CostModel(msgspec.Struct, frozen=True, kw_only=True):
+    """Driver's figures for ``T0 + shots * alpha`` per binding, in seconds; the gateway fits them online."""
+
+    t0_s: Annotated[float, Meta(ge=0)] = 0.0
+    per_shot_s: Annotated[float, Meta(ge=0)] = 0.0
+
+
+class DeviceDescription(msgspec.Struct, frozen=True, kw_only=True):
+    """What an agent announces."""
+
+    name: DeviceName
+    title: str
+    #: Qubits a program may use; None: no fixed number (the driver refuses by cost).
+    n_qubits: int | None
+    driver: str
+    is_simulator: bool = True
+    #: True if a task may run twice without harm or charge (emulators); allows more attempts.
+    repeatable: bool = True
+    #: Attempts allowed unless the user asks otherwise; 1 on a real QPU.
+    max_attempts: Annotated[int, Meta(ge=1, le=100)] = 3
+    max_shots: Annotated[int, Meta(ge=1)] = 10_000_000
+    #: Shots per batch; partial counts come at batch boundaries.
+    batch_shots: Annotated[int, Meta(ge=1)] = 1_000_000
+    media_types: tuple[str, ...] = ()
+    #: Oldest and newest QPY versions read; (0, 0): none.
+    qpy_versions: tuple[int, int] = (0, 0)
+    #: Names of the device options it knows.
+    options: tuple[str, ...] = ()
+    cost: CostModel = CostModel()
+    native_gates: tuple[str, ...] = ()
+    #: Directed couplings; empty: all to all.
+    couplings: tuple[tuple[int, int], ...] = ()
+
+
+class Snapshot(msgspec.Struct, frozen=True, kw_only=True):
+    """An immutable, dated record of a device; `snapshot_id` is the SHA-256 of `data`."""
+
+    snapshot_id: Digest
+    device: DeviceName
+    taken_ms: int
+    #: Canonical JSON (RFC 8785), UTF-8: topology, native gates, calibration.
+    data: bytes
+
+
+class DeviceView(msgspec.Struct, frozen=True, kw_only=True):
+    """What a user is shown of a device."""
+
+    description: DeviceDescription
+    state: DeviceState
+    agents: int
+    queued: int
+    running: int
+    snapshot_id: Digest | None = None
+    snapshot_ms: int | None = None
+    note: str = ""

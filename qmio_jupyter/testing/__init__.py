@@ -1,0 +1,1 @@
+"""Fakes, the simulated world, conformance suites. Nothing of the product imports it."""
