@@ -159,7 +159,7 @@ OnStage = Callable[[str], None]
 
 
 class DeviceDriver(Protocol):
-    """Code that speaks to one kind of device. Lives in an agent's process (or its workers), never in the daemon.
+    """Code that speaks to one kind of device; lives in an agent's process, never in the daemon.
 
     Found through entry points of group ``qmio_jupyter.drivers``: each is a callable
     ``(name: str, options: Mapping[str, str]) -> DeviceDriver``.

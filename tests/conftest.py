@@ -1,4 +1,4 @@
-"""What every suite shares: a component that is missing is a loud skip here, and a failure under ``CI=true``."""
+"""What every suite shares: a missing component is a loud skip, and a failure under ``CI=true``."""
 
 from __future__ import annotations
 

@@ -113,7 +113,7 @@ class RevokeKey(_Request, frozen=True, kw_only=True):
 
 
 class QueryPrograms(_Request, frozen=True, kw_only=True):
-    """Which of these does the origin's tenant have to upload?"""
+    """Ask which of these the origin's tenant has to upload."""
 
     digests: tuple[Digest, ...]
 

@@ -110,7 +110,7 @@ class SnapshotSaved(_Record, frozen=True, kw_only=True):
 
 
 class DurationModel(msgspec.Struct, frozen=True, kw_only=True):
-    """The fitted duration model of one device; see ``core.eta``. All figures are sums, so fitting is incremental."""
+    """The fitted duration model of one device; see ``core.eta``. Sums only, so fitting is incremental."""
 
     samples: int = 0
     #: Exponentially weighted sums of w, x, y, xx, xy with x = shots x bindings x items, y = seconds.

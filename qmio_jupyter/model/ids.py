@@ -41,7 +41,7 @@ def mint(prefix: str, now_ms: int, random: bytes) -> str:
     if len(random) != 10:
         raise ValueError("10 random bytes are needed")
     number = ((now_ms & ((1 << 48) - 1)) << 80) | int.from_bytes(random, "big")
-    digits = []
+    digits: list[str] = []
     for _ in range(26):
         number, digit = divmod(number, 32)
         digits.append(_CROCKFORD[digit])

@@ -10,7 +10,7 @@ from qmio_jupyter.model.ids import Digest
 QASM2 = "text/x-openqasm; version=2"
 #: OpenQASM 3 source text, UTF-8.
 QASM3 = "text/x-openqasm; version=3"
-#: One Qiskit circuit in QPY, format version 13 or newer (older formats can execute code: GHSA-6m2c-76ff-6vrf).
+#: One Qiskit circuit in QPY, version 13 or newer (older ones can execute code: GHSA-6m2c-76ff-6vrf).
 QPY = "application/x-qpy"
 #: What the `echo` driver takes besides the above: any bytes.
 OCTETS = "application/octet-stream"

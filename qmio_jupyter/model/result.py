@@ -14,7 +14,7 @@ from qmio_jupyter.model.task import TaskState
 
 
 class Register(msgspec.Struct, frozen=True, kw_only=True):
-    """A classical register, or one lone bit (``name == ""``); registers are listed in order of declaration."""
+    """A classical register, or one lone bit (``name == ""``), in order of declaration."""
 
     name: str
     #: Indices of its bits among the program's classical bits, least significant first.
@@ -22,7 +22,7 @@ class Register(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class BindingCounts(msgspec.Struct, frozen=True, kw_only=True):
-    """Counts of one binding: `keys` holds ``ceil(n/8)`` bytes per distinct outcome, `counts` 8 bytes (``<u8``)."""
+    """Counts of one binding: `keys` has ``ceil(n/8)`` bytes per distinct outcome, `counts` 8 (``<u8``)."""
 
     shots: int
     keys: bytes
@@ -61,7 +61,7 @@ class TaskResult(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Outcome(msgspec.Struct, frozen=True, kw_only=True):
-    """How an agent says a claim ended: ``completed`` with a result, ``failed`` with a code, or ``cancelled``."""
+    """How a claim ended: ``completed`` with a result, ``failed`` with a code, or ``cancelled``."""
 
     state: TaskState
     result: TaskResult | None = None

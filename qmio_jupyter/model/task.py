@@ -147,7 +147,7 @@ class Contract(msgspec.Struct, frozen=True, kw_only=True):
     seed: int
     #: Snapshot the run is bound to; None for a device that has none (echo, ideal).
     snapshot_id: Digest | None
-    #: Shots of each batch a single binding's shots are cut into; a batch's seed is derived from (seed, index).
+    #: Shots per batch of one binding; a batch's seed is derived from (seed, index).
     batch_shots: int
 
 

@@ -1,7 +1,7 @@
 """Messages of protocol major 1: tagged-union Structs with explicit tags.
 
 Grammar of tags: imperative for requests (``task.submit``), past tense or noun for replies and events.
-Inside a major, fields are only added, with defaults. Every request gets exactly one reply, unless said otherwise.
+Inside a major, fields are only added, with defaults. Every request gets one reply, unless said otherwise.
 """
 
 from __future__ import annotations
@@ -183,7 +183,7 @@ class BookingList(_Message, frozen=True, kw_only=True, tag="booking.page"):
     bookings: tuple[Booking, ...]
 
 
-# ---------------------------------------------------------------- programs and tasks (users)
+# ---------------------------------------------------------------- programs and tasks
 
 
 class ProgramQuery(_Message, frozen=True, kw_only=True, tag="program.query"):
@@ -280,7 +280,7 @@ class TaskForget(_Message, frozen=True, kw_only=True, tag="task.forget"):
 
 
 class TaskEvent(_Message, frozen=True, kw_only=True, tag="task.event"):
-    """Event: a watched task changed, or its position or estimate did. May be lost: a revision gap means ask."""
+    """Event: a watched task, its position or its estimate changed. May be lost: a revision gap means ask."""
 
     view: TaskView
 
@@ -291,7 +291,7 @@ class TaskPartial(_Message, frozen=True, kw_only=True, tag="task.partial"):
     result: TaskResult
 
 
-# ---------------------------------------------------------------- devices, gateway (everybody)
+# ---------------------------------------------------------------- devices and gateway
 
 
 class DeviceList(_Message, frozen=True, kw_only=True, tag="device.list"):
@@ -350,7 +350,7 @@ class GatewayStop(_Message, frozen=True, kw_only=True, tag="gateway.stop"):
 
 
 class AgentAnnounce(_Message, frozen=True, kw_only=True, tag="agent.announce"):
-    """Here I am. Sent on connecting, after `gateway.restarted`, and when anything of it changes. Reply: `AgentWelcome`."""
+    """Here I am: on connecting, after `gateway.restarted`, and on changes. Reply: `AgentWelcome`."""
 
     agent: str
     #: Rises with every start of this agent (its clock in ms at start): an older one's messages are refused.
@@ -377,7 +377,7 @@ class AgentWelcome(_Message, frozen=True, kw_only=True, tag="agent.welcome"):
 
 
 class ClaimDispatch(_Message, frozen=True, kw_only=True, tag="claim.dispatch"):
-    """Gateway to agent: this task is yours. Attachments carry programs it has not been sent on this connection.
+    """Gateway to agent: this task is yours. Attachments carry programs not yet sent on this connection.
 
     Not a request: acknowledged by `ClaimHeld`, sent again until then.
     """
