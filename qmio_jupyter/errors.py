@@ -50,6 +50,8 @@ class QmioError(Exception):
 
     default_code: ClassVar[str] = "internal"
     default_retryable: ClassVar[bool] = False
+    #: Sender's number of the request a broken message carried, where it could be read; else 0.
+    request_id: int = 0
 
     def __init__(
         self,
