@@ -39,7 +39,7 @@ _OCTAL = re.compile(r"\\([0-7]{3})")
 
 
 def mounted_type(mountinfo: str, path: str) -> str:
-    """Return the type of the file system that holds `path`, ``""`` if `mountinfo` does not tell.
+    r"""Return the type of the file system that holds `path`, ``""`` if `mountinfo` does not tell.
 
     Parameters
     ----------
@@ -50,7 +50,7 @@ def mounted_type(mountinfo: str, path: str) -> str:
 
     Examples
     --------
-    >>> table = "21 1 8:1 / / rw - ext4 /dev/sda rw\\n22 21 0:40 / /home rw - nfs4 srv:/home rw"
+    >>> table = "21 1 8:1 / / rw - ext4 /dev/sda rw\n22 21 0:40 / /home rw - nfs4 srv:/home rw"
     >>> mounted_type(table, "/home/ana/.qmio"), mounted_type(table, "/tmp")
     ('nfs4', 'ext4')
     """
