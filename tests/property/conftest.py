@@ -1,0 +1,6 @@
+"""Hypothesis, as every property suite uses it: no deadlines (the machine is shared), the same examples each run."""
+
+from hypothesis import settings
+
+settings.register_profile("house", deadline=None, derandomize=True, max_examples=60)
+settings.load_profile("house")
