@@ -1,4 +1,4 @@
-"""Hypothesis, as every property suite uses it: no deadlines (the machine is shared), the same examples each run."""
+"""Hypothesis as every property suite uses it: no deadlines (machines are shared), the same examples each run."""
 
 from hypothesis import settings
 
