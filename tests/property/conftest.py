@@ -1,4 +1,4 @@
-"""Hypothesis as every property suite uses it: no deadlines (machines are shared), the same examples each run."""
+"""Hypothesis as every property suite uses it: no deadlines (machines are shared), the same examples."""
 
 from hypothesis import settings
 
