@@ -1,6 +1,7 @@
-"""Dependency audit: what is installed agrees with itself and the lock, and no version has a known vulnerability.
+"""Dependency audit: what is installed agrees with itself and the lock, without known vulnerabilities.
 
-Where the advisory service cannot be asked, that is said loudly and is no failure: "could not ask" is not "vulnerable".
+Where the advisory service cannot be asked, that is said loudly and is no failure: "could not ask" is
+not "vulnerable".
 """
 
 from __future__ import annotations
@@ -39,7 +40,9 @@ def drifted() -> list[str]:
 def main() -> int:
     """Run the audit; return the exit code."""
     problems = drifted()
-    check = subprocess.run([sys.executable, "-m", "pip", "check"], capture_output=True, text=True, check=False)
+    check = subprocess.run(
+        [sys.executable, "-m", "pip", "check"], capture_output=True, text=True, check=False
+    )
     if check.returncode:
         problems.append(check.stdout.strip())
     audit = subprocess.run(

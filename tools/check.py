@@ -1,6 +1,6 @@
 """Run the checks behind ``make test``: each step is one command; all steps run even if one fails.
 
-Usage: ``python tools/check.py all|quick|lint|long``. Exit code 1 if any step failed; the last lines say which.
+Usage: ``python tools/check.py all|quick|lint|long``. Exit code 1 if any step failed; the end says which.
 """
 
 from __future__ import annotations
@@ -41,7 +41,13 @@ def run(name: str, argv: list[str], *, quiet: bool = False) -> tuple[str, int, f
     """Run one step; print its output (only when it fails, if `quiet`) and how long it took."""
     start = time.monotonic()
     done = subprocess.run(
-        argv, cwd=ROOT, stdin=subprocess.DEVNULL, capture_output=quiet, text=True, check=False, env=environment()
+        argv,
+        cwd=ROOT,
+        stdin=subprocess.DEVNULL,
+        capture_output=quiet,
+        text=True,
+        check=False,
+        env=environment(),
     )
     seconds = time.monotonic() - start
     if quiet and done.returncode:
