@@ -1,1 +1,4 @@
-"""Configuration: TOML to frozen Structs, environment, secret files, the places we keep things. May not: decide, or open a socket."""
+"""Configuration: TOML to frozen Structs, environment, secret files, the places we keep things.
+
+May not: decide, or open a socket.
+"""

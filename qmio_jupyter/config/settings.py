@@ -1,0 +1,253 @@
+"""Settings: one TOML file to frozen Structs. A typo fails at start and names the key.
+
+The file is the one that ``QMIO_CONFIG`` names, else ``$XDG_CONFIG_HOME/qmio/config.toml``, else
+``~/.config/qmio/config.toml``; a missing file means the defaults, except where ``QMIO_CONFIG`` names it.
+Secrets never stand in it, only paths to them.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated
+
+import msgspec
+from msgspec import Meta
+
+from qmio_jupyter.errors import ConfigError
+from qmio_jupyter.model.task import MAX_SHOTS
+
+_Positive = Annotated[float, Meta(gt=0)]
+_Name = Annotated[str, Meta(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$")]
+
+
+class _Table(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    pass
+
+
+class AgentSettings(_Table, frozen=True, kw_only=True):
+    """One agent that the gateway starts and watches over: a ``[[gateway.agents]]`` table."""
+
+    #: Name of the device it announces.
+    device: _Name
+    #: Entry point of group ``qmio_jupyter.drivers``.
+    driver: str
+    #: What the driver's maker is given, as strings.
+    options: dict[str, str] = {}
+    #: Claims it may hold at once.
+    credit: Annotated[int, Meta(ge=1, le=1000)] = 2
+    #: Worker processes; 0: none, the driver runs in the agent.
+    workers: Annotated[int, Meta(ge=0, le=256)] = 1
+    #: Address space a worker may use, in bytes.
+    memory_bytes: Annotated[int, Meta(ge=2**26)] = 4 * 2**30
+    #: Processor seconds one task may use.
+    cpu_s: _Positive = 600.0
+    #: Seconds by the clock one task may take.
+    wall_s: _Positive = 900.0
+    #: False: it is started by hand or by a service manager.
+    start: bool = True
+
+
+#: Devices of an embedded gateway unless configured otherwise.
+DEFAULT_AGENTS = (
+    AgentSettings(device="ideal", driver="ideal"),
+    AgentSettings(device="echo", driver="echo", credit=16, workers=0),
+)
+
+
+class LimitSettings(_Table, frozen=True, kw_only=True):
+    """What the gateway accepts: the ``[gateway.limits]`` table. Told to every client in its welcome."""
+
+    #: Bytes of one message, attachments included.
+    message_bytes: Annotated[int, Meta(ge=2**16, le=2**31)] = 64 * 2**20
+    #: Bytes of one program.
+    program_bytes: Annotated[int, Meta(ge=2**10, le=2**31)] = 16 * 2**20
+    #: Items of one task.
+    items: Annotated[int, Meta(ge=1, le=1000)] = 1_000
+    #: Shots of one item.
+    shots: Annotated[int, Meta(ge=1, le=MAX_SHOTS)] = MAX_SHOTS
+    #: Tasks one session may have queued.
+    queued_per_session: Annotated[int, Meta(ge=1)] = 10_000
+    #: Events per second and task.
+    events_hz: _Positive = 5.0
+
+
+class CoreOverrides(_Table, frozen=True, kw_only=True):
+    """Figures of the core that differ from its defaults: the ``[gateway.core]`` table. None: the default."""
+
+    #: Seconds after which a claim that is not renewed lapses.
+    lease_s: _Positive | None = None
+    #: Seconds after which an unacknowledged dispatch is sent again.
+    redispatch_s: _Positive | None = None
+    #: Half-life of charged usage, in seconds.
+    half_life_s: _Positive | None = None
+    #: Longest predicted duration of a task, in seconds.
+    longest_task_s: _Positive | None = None
+    #: Days after which ended tasks are forgotten.
+    retention_days: _Positive | None = None
+    #: Shares of accounts and users, by node of the fair-share tree (``account`` or ``account/user``).
+    weights: dict[str, _Positive] = {}
+
+
+class GatewaySettings(_Table, frozen=True, kw_only=True):
+    """The daemon: the ``[gateway]`` table."""
+
+    #: Name it tells its clients.
+    name: _Name = "local"
+    #: Where it listens; ``*`` takes a free port.
+    endpoint: Annotated[str, Meta(pattern=r"^tcp://[^:\s]+:(\*|\d{1,5})$")] = "tcp://127.0.0.1:*"
+    #: One user's gateway on one host, found through its connection file.
+    embedded: bool = True
+    #: Seconds without clients and live tasks after which an embedded gateway stops.
+    idle_s: _Positive = 900.0
+    #: Agents it starts and watches over.
+    agents: tuple[AgentSettings, ...] = DEFAULT_AGENTS
+    #: ``debug``, ``info``, ``warning`` or ``error``.
+    log_level: Annotated[str, Meta(pattern="^(debug|info|warning|error)$")] = "info"
+    limits: LimitSettings = LimitSettings()
+    core: CoreOverrides = CoreOverrides()
+
+    def __post_init__(self) -> None:
+        names = [agent.device for agent in self.agents]
+        twice = sorted({name for name in names if names.count(name) > 1})
+        if twice:
+            raise ValueError(f"two agents announce the device {twice[0]!r}")
+
+    def agent(self, device: str) -> AgentSettings:
+        """Return the settings of the agent that announces `device`.
+
+        Raises
+        ------
+        ConfigError
+            If there is none.
+        """
+        for agent in self.agents:
+            if agent.device == device:
+                return agent
+        raise ConfigError(
+            f"no agent for the device {device!r} is configured",
+            hint="Configured are: " + ", ".join(agent.device for agent in self.agents),
+        )
+
+
+class GatewayAddress(_Table, frozen=True, kw_only=True):
+    """One gateway a client may use: a ``[[client.gateways]]`` table.
+
+    Either `connection_file`, or all of the others.
+    """
+
+    #: A connection file, as an embedded gateway writes it.
+    connection_file: str = ""
+    #: ZeroMQ endpoint.
+    endpoint: str = ""
+    #: The gateway's public CURVE key, Z85.
+    server_key: Annotated[str, Meta(pattern="^(|.{40})$")] = ""
+    #: File with the user's own CURVE key pair, 0600.
+    key_file: str = ""
+
+    def __post_init__(self) -> None:
+        direct = (self.endpoint, self.server_key, self.key_file)
+        if bool(self.connection_file) == any(direct) or (any(direct) and not all(direct)):
+            raise ValueError("give either connection_file, or all of endpoint, server_key and key_file")
+
+
+class ClientSettings(_Table, frozen=True, kw_only=True):
+    """Notebooks, command line and library: the ``[client]`` table."""
+
+    #: Gateways in order of preference; one is used at a time. Empty: the embedded one.
+    gateways: tuple[GatewayAddress, ...] = ()
+    #: Device a program goes to when none is named.
+    default_device: _Name = "ideal"
+    #: Shots of a program when none are asked for.
+    shots: Annotated[int, Meta(ge=1, le=MAX_SHOTS)] = 1000
+    #: Seconds after which a request that is not answered fails.
+    timeout_s: _Positive = 30.0
+    #: Start an embedded gateway when none is configured and none runs.
+    start_embedded: bool = True
+    #: Seconds a starting embedded gateway may take.
+    start_timeout_s: _Positive = 30.0
+
+
+class Settings(_Table, frozen=True, kw_only=True):
+    """The whole file."""
+
+    gateway: GatewaySettings = GatewaySettings()
+    client: ClientSettings = ClientSettings()
+
+
+def settings_path(environ: Mapping[str, str] | None = None) -> tuple[Path, bool]:
+    """Return the settings file's path and whether it must exist (the user named it)."""
+    env = os.environ if environ is None else environ
+    named = env.get("QMIO_CONFIG", "")
+    if named:
+        return Path(named).expanduser(), True
+    base = env.get("XDG_CONFIG_HOME") or str(Path(env.get("HOME") or "~").expanduser() / ".config")
+    return Path(base) / "qmio" / "config.toml", False
+
+
+def load(environ: Mapping[str, str] | None = None, *, path: Path | None = None) -> Settings:
+    """Return the settings in force.
+
+    ``QMIO_DEVICE`` and ``QMIO_CONNECTION_FILE`` override ``client.default_device`` and ``client.gateways``.
+
+    Parameters
+    ----------
+    environ : mapping, optional
+        The environment; the process's own when None.
+    path : Path, optional
+        A file to read in place of the one the environment leads to; must exist.
+
+    Raises
+    ------
+    ConfigError
+        ``config.file`` if a named file cannot be read; ``config`` naming the key that is wrong.
+    """
+    env = os.environ if environ is None else environ
+    file, required = settings_path(env) if path is None else (path, True)
+    try:
+        data = file.read_bytes()
+    except OSError as problem:
+        if not required and isinstance(problem, FileNotFoundError):
+            return _overridden(Settings(), env)
+        raise ConfigError(
+            f"{file} cannot be read ({problem.strerror})",
+            hint="Check QMIO_CONFIG, the path and its owner.",
+            code="config.file",
+        ) from problem
+    return _overridden(parse(data, str(file)), env)
+
+
+def parse(data: bytes, name: str = "config.toml") -> Settings:
+    """Return the settings that TOML `data` holds; `name` is used in errors.
+
+    Raises
+    ------
+    ConfigError
+        Naming the key, as in ``$.gateway.idle``.
+    """
+    try:
+        return msgspec.toml.decode(data, type=Settings)
+    except (msgspec.DecodeError, UnicodeDecodeError) as problem:
+        raise ConfigError(
+            f"{name}: {problem}", hint="Correct the named key; docs/reference/config lists all."
+        ) from problem
+
+
+def _overridden(settings: Settings, env: Mapping[str, str]) -> Settings:
+    client = settings.client
+    changes: dict[str, object] = {}
+    if env.get("QMIO_DEVICE"):
+        changes["default_device"] = env["QMIO_DEVICE"]
+    if env.get("QMIO_CONNECTION_FILE"):
+        changes["gateways"] = [{"connection_file": env["QMIO_CONNECTION_FILE"]}]
+    if not changes:
+        return settings
+    try:
+        merged = msgspec.convert(msgspec.to_builtins(client) | changes, type=ClientSettings)
+    except msgspec.ValidationError as problem:
+        raise ConfigError(
+            f"QMIO_DEVICE or QMIO_CONNECTION_FILE is wrong: {problem}",
+            hint="Correct the environment variable.",
+        ) from problem
+    return msgspec.structs.replace(settings, client=merged)
