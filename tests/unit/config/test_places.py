@@ -8,9 +8,10 @@ from pathlib import Path
 
 import pytest
 
-from qmio_jupyter.config.filesystems import NETWORK_TYPES, filesystem_type, is_network
+from qmio_jupyter.config.filesystems import filesystem_type, is_network
 from qmio_jupyter.config.places import places, private_directory
 from qmio_jupyter.errors import ConfigError
+from qmio_jupyter.model.filesystems import REMOTE
 
 LOCAL = "22 1 8:1 / / rw,relatime shared:1 - ext4 /dev/sda1 rw\n"
 
@@ -60,7 +61,7 @@ def test_qmio_home_overrides_both(tmp_path: Path) -> None:
     assert mode(tmp_path / "q") == 0o700
 
 
-@pytest.mark.parametrize("kind", sorted(NETWORK_TYPES))
+@pytest.mark.parametrize("kind", sorted(REMOTE))
 def test_a_network_home_leads_to_a_node_local_state_dir_and_one_line(tmp_path: Path, kind: str) -> None:
     env = environ(tmp_path)
     local = tmp_path / "tmp"
@@ -130,25 +131,14 @@ def test_another_users_directory_is_refused(tmp_path: Path) -> None:
         private_directory(tmp_path / "d")
 
 
-def test_the_deepest_mount_decides_and_the_later_of_two(tmp_path: Path) -> None:
-    table = mounted(tmp_path, "nfs4") + f"50 40 0:50 / {tmp_path}/local rw - xfs /dev/sdb rw\n"
-    assert filesystem_type(tmp_path / "x", table) == "nfs4"
-    assert filesystem_type(tmp_path / "local/deep/file", table) == "xfs"
-    table += f"60 50 0:60 / {tmp_path}/local rw - lustre a@tcp:/b rw\n"
-    assert is_network(tmp_path / "local", table)
-
-
-def test_a_name_that_only_starts_like_a_mount_point_is_not_inside(tmp_path: Path) -> None:
-    assert filesystem_type(Path(f"{tmp_path}2"), mounted(tmp_path, "nfs")) == "ext4"
-
-
-def test_mount_points_with_blanks_and_links_into_them(tmp_path: Path) -> None:
+def test_links_into_a_network_mount_are_followed(tmp_path: Path) -> None:
     spaced = tmp_path / "net home"
     spaced.mkdir()
     (tmp_path / "link").symlink_to(spaced)
     assert is_network(tmp_path / "link" / "x", mounted(spaced, "nfs"))
+    assert not is_network(tmp_path / "other", mounted(spaced, "nfs"))
 
 
-def test_lines_that_are_no_mounts_are_skipped() -> None:
-    assert filesystem_type(Path("/x"), "rubbish\n1 2 - nfs\n" + LOCAL) == "ext4"
-    assert filesystem_type(Path("/x"), "") == ""
+def test_this_machine_has_a_mount_table() -> None:
+    assert filesystem_type(Path("/proc/self")) == "proc"
+    assert not is_network(Path("/proc/self"))
