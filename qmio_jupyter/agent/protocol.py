@@ -221,6 +221,15 @@ class AgentProtocol:
     def tick(self, now_s: float) -> list[Event]:
         """Do what is due."""
         self._now = max(self._now, now_s)
+        events = self._watch_leases()
+        if self._is_up and self._is_greeting and self._now >= self._handshake_due:
+            self._greet_again()
+        if self._is_up and self._is_announced:
+            self._send_due()
+        return events
+
+    def _watch_leases(self) -> list[Event]:
+        """Note what surely lapsed; give back what waited for its programs in vain."""
         events: list[Event] = []
         for claim in list(self._claims.values()):
             if not claim.has_lapsed and self._now >= claim.renewed_at + self._lease_s:
@@ -229,12 +238,9 @@ class AgentProtocol:
                     events.append(LeaseLapsed(claim.ref))
             if self._wants_fetch(claim) and self._now >= claim.fetch_until:
                 self._end(claim, ClaimGiveBack(ref=claim.ref, reason="its programs did not come"))
-        if not self._is_up:
-            return events
-        if self._is_greeting and self._now >= self._handshake_due:
-            self._greet_again()
-        if not self._is_announced:
-            return events
+        return events
+
+    def _send_due(self) -> None:
         for claim in self._claims.values():
             if claim.final is not None and self._now >= claim.final_due:
                 self._send_final(claim)
@@ -247,7 +253,6 @@ class AgentProtocol:
             self._send_renew()
         if self._now >= self._ping_due:
             self._request(Ping())
-        return events
 
     # ------------------------------------------------------------ what the shell says
 
@@ -369,8 +374,7 @@ class AgentProtocol:
                 self._recorded(body.ref)
                 return []
             case ProgramData():
-                self._take_programs(packet)
-                self._fetched(re)
+                self._fetched(packet, re)
                 return self._start_ready()
             case SnapshotData():
                 self._shelf.keep(body.snapshot)
@@ -681,11 +685,14 @@ class AgentProtocol:
     def _wants_fetch(self, claim: HeldClaim) -> bool:
         return claim.life is Life.WAITING and not claim.is_ready
 
-    def _fetched(self, re: int) -> None:
+    def _fetched(self, packet: Packet, re: int) -> None:
+        """Take programs that were asked for; a large set comes in several answers."""
+        self._take_programs(packet)
         ref = self._fetches.pop(re, None)
         claim = self._claims.get(ref) if ref is not None else None
-        if claim is not None:
-            self._fill(claim)
+        if claim is not None and packet.attachments and self._wants_fetch(claim):
+            claim.fetch_until = self._now + FETCH_S
+            self._send_fetch(claim)
 
     def _take_programs(self, packet: Packet) -> None:
         arrived = self._shelf.take(packet)
