@@ -53,6 +53,16 @@ def is_id(text: str) -> bool:
     return _ID.fullmatch(text) is not None
 
 
+def minted_ms(text: str) -> int:
+    """Return the time (ms) inside an id made by :func:`mint`; 0 for any other text."""
+    if not is_id(text):
+        return 0
+    number = 0
+    for digit in text[-26:]:
+        number = number * 32 + _CROCKFORD.index(digit)
+    return number >> 80 & ((1 << 48) - 1)
+
+
 def check_name(text: str, what: str) -> str:
     """Return `text` if it is a valid device, agent or label-like name.
 
