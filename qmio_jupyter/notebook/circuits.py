@@ -1,0 +1,246 @@
+"""Bodies and circuits: what language a cell is in, what its Python ends with, and the programs that are sent.
+
+Qiskit is imported only when a circuit is there, and then the user has imported it already.
+"""
+
+from __future__ import annotations
+
+import ast
+import io
+import re
+import sys
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import msgspec
+
+from qmio_jupyter.errors import ProgramError, UsageError
+from qmio_jupyter.model.device import DeviceDescription
+from qmio_jupyter.model.ids import digest
+from qmio_jupyter.model.program import QASM2, QASM3, QPY, Program
+from qmio_jupyter.model.task import MAX_ITEMS, Item
+from qmio_jupyter.notebook.binding import check_used, matrix
+
+#: Oldest QPY that is safe to read (older ones can execute code: GHSA-6m2c-76ff-6vrf).
+_SAFE_QPY = 13
+_BLANK_AND_COMMENTS = re.compile(r"(?:\s|//[^\n]*(?:\n|$)|/\*.*?\*/)*", re.DOTALL)
+_HEADER = re.compile(r"OPENQASM\s+(\d+)(?:\.(\d+))?\s*;")
+_LOOKS_LIKE_QASM = re.compile(
+    r'^\s*(?:OPENQASM\b|include\s+"|(?:qubit|qreg|creg|bit)\b\s*[\[\w].*;|gate\s+\w+.*\{)', re.MULTILINE
+)
+
+
+class Text(msgspec.Struct, frozen=True):
+    """A program as OpenQASM text; parsed in the worker, so no Qiskit is needed here."""
+
+    source: str
+    media_type: str
+
+
+class Submission(msgspec.Struct, frozen=True):
+    """What is sent: every program once, and the items that refer to them."""
+
+    programs: tuple[Program, ...]
+    items: tuple[Item, ...]
+
+
+def language(body: str, lang: str | None = None) -> str:
+    """Return ``qasm2``, ``qasm3`` or ``python``: what `lang` says, else what the header says, else Python.
+
+    Raises
+    ------
+    UsageError
+        If the header names a version nobody here reads (``usage.language``).
+    """
+    if lang is not None:
+        return lang
+    start = _BLANK_AND_COMMENTS.match(body.lstrip("\ufeff"))
+    header = _HEADER.match(body.lstrip("\ufeff"), start.end() if start else 0)
+    if header is None:
+        return "python"
+    if header[1] not in ("2", "3"):
+        raise UsageError(
+            f"OpenQASM {header[1]} is not known",
+            code="usage.language",
+            hint="Begin with OPENQASM 3.0; or OPENQASM 2.0; or give --lang.",
+        )
+    return f"qasm{header[1]}"
+
+
+def body_value(body: str, lang: str | None, namespace: dict[str, Any], *, filename: str) -> Any:
+    """Return what a cell's body stands for: OpenQASM text, or the last value of its Python.
+
+    Python runs in `namespace`; its exceptions pass through as they are.
+
+    Raises
+    ------
+    UsageError
+        If the body is empty, or is Python that ends with no expression (``usage.cell``).
+    """
+    if not body.strip():
+        raise UsageError(
+            "%%qpu: the cell has no body",
+            code="usage.cell",
+            hint="Write OpenQASM, or Python that ends with a circuit, below the %%qpu line.",
+        )
+    found = language(body, lang)
+    if found == "python":
+        __tracebackhide__ = "__ipython_bottom__"  # the user's traceback begins at her own cell
+        return _run_python(body, namespace, filename)
+    return Text(body, QASM2 if found == "qasm2" else QASM3)
+
+
+def _run_python(body: str, namespace: dict[str, Any], filename: str) -> Any:
+    __tracebackhide__ = "__ipython_bottom__"
+    try:
+        tree = ast.parse(body, filename)
+    except SyntaxError:
+        if _LOOKS_LIKE_QASM.search(body):
+            raise UsageError(
+                "the cell looks like OpenQASM without its header",
+                code="usage.language",
+                hint="Begin with OPENQASM 3.0; (or 2.0), or give --lang qasm3.",
+            ) from None
+        raise
+    last = tree.body[-1] if tree.body else None
+    if not isinstance(last, ast.Expr):
+        name = _assigned(last)
+        raise UsageError(
+            "the cell's last line is no value",
+            code="usage.cell",
+            hint=f"End the cell with {f'a line {name}' if name else 'the circuit, or a list of circuits'}.",
+        )
+    before = ast.Module(body=tree.body[:-1], type_ignores=[])
+    exec(compile(before, filename, "exec", dont_inherit=True), namespace)  # noqa: S102 - the user's own cell
+    value = compile(ast.Expression(last.value), filename, "eval", dont_inherit=True)
+    return eval(value, namespace)  # noqa: S307 - the user's own cell
+
+
+def _assigned(node: ast.stmt | None) -> str:
+    if isinstance(node, ast.Assign) and isinstance(node.targets[0], ast.Name):
+        return node.targets[0].id
+    return ""
+
+
+def as_programs(value: Any, *, lang: str | None = None, what: str = "the cell's last value") -> list[Any]:
+    """Return the circuits and texts that `value` stands for: a circuit, OpenQASM text, or a list of them.
+
+    Raises
+    ------
+    UsageError
+        If it is something else, or an empty list (``usage.cell``).
+    """
+    found = list(value) if isinstance(value, (list, tuple)) else [value]
+    if not found:
+        raise UsageError(f"{what} is an empty list", code="usage.cell", hint="Give at least one circuit.")
+    if len(found) > MAX_ITEMS:
+        raise UsageError(
+            f"{what} has {len(found)} circuits, at most {MAX_ITEMS} are accepted",
+            code="usage.cell",
+            hint="Submit them in parts.",
+        )
+    return [_as_program(one, lang, what) for one in found]
+
+
+def _as_program(value: Any, lang: str | None, what: str) -> Any:
+    if isinstance(value, Text) or is_circuit(value):
+        return value
+    if isinstance(value, str):
+        found = language(value, None if lang == "python" else lang)
+        if found != "python":
+            return Text(value, QASM2 if found == "qasm2" else QASM3)
+        raise UsageError(
+            f"{what} is a text without an OPENQASM header",
+            code="usage.language",
+            hint="Begin it with OPENQASM 3.0; or OPENQASM 2.0; or give --lang.",
+        )
+    raise UsageError(
+        f"{what} is {_kind(value)}, no circuit",
+        code="usage.cell",
+        hint="Give a Qiskit circuit, OpenQASM text, or a list of them.",
+    )
+
+
+def is_circuit(value: Any) -> bool:
+    """Return whether `value` is a Qiskit circuit, without importing Qiskit for the question."""
+    qiskit = sys.modules.get("qiskit")
+    circuit = getattr(qiskit, "QuantumCircuit", None)
+    return circuit is not None and isinstance(value, circuit)
+
+
+def to_submission(
+    found: Sequence[Any], *, shots: int, values: Mapping[str, Any], device: DeviceDescription
+) -> Submission:
+    """Return programs and items for `found` circuits and texts, bound with `values`.
+
+    Parameters
+    ----------
+    found : sequence
+        What :func:`as_programs` returned.
+    shots : int
+        Shots of every item and binding.
+    values : mapping
+        Parameters by name; see :mod:`qmio_jupyter.notebook.binding`.
+    device : DeviceDescription
+        Where they will run: decides the format circuits travel in.
+    """
+    names = [_parameters(one) for one in found]
+    if all(parameters is not None for parameters in names):
+        check_used(values, [parameters or () for parameters in names])
+    programs: dict[str, Program] = {}
+    items: list[Item] = []
+    for one, parameters in zip(found, names, strict=True):
+        program = _program(one, device)
+        programs[program.digest] = program
+        items.append(Item(program=program.digest, shots=shots, parameters=matrix(values, parameters)))
+    return Submission(tuple(programs.values()), tuple(items))
+
+
+def _parameters(one: Any) -> tuple[str, ...] | None:
+    return None if isinstance(one, Text) else tuple(parameter.name for parameter in one.parameters)
+
+
+def _program(one: Any, device: DeviceDescription) -> Program:
+    if isinstance(one, Text):
+        media_type, data = one.media_type, one.source.encode()
+    elif QPY in device.media_types or not device.media_types:
+        media_type, data = QPY, _qpy(one, device)
+    else:
+        from qiskit import qasm3
+
+        media_type, data = QASM3, qasm3.dumps(one).encode()
+    if device.media_types and media_type not in device.media_types:
+        raise ProgramError(
+            f"device {device.name} does not read {media_type}",
+            code="program.format",
+            hint=f"It reads {', '.join(device.media_types)}.",
+        )
+    return Program(digest=digest(data), media_type=media_type, data=data)
+
+
+def _qpy(circuit: Any, device: DeviceDescription) -> bytes:
+    """Return one circuit as QPY, in the newest version that both sides know."""
+    from qiskit import qpy
+
+    oldest, newest = device.qpy_versions
+    if newest == 0:
+        oldest, newest = _SAFE_QPY, qpy.QPY_VERSION
+    version = min(newest, qpy.QPY_VERSION)
+    lowest = max(oldest, _SAFE_QPY, qpy.QPY_COMPATIBILITY_VERSION)
+    if version < lowest:
+        raise ProgramError(
+            f"device {device.name} reads QPY {oldest} to {newest}, this Qiskit writes "
+            f"{max(qpy.QPY_COMPATIBILITY_VERSION, _SAFE_QPY)} to {qpy.QPY_VERSION}",
+            code="program.format",
+            hint="Update the older side, or send OpenQASM 3 text (qiskit.qasm3.dumps).",
+        )
+    data = io.BytesIO()
+    qpy.dump(circuit, data, version=version)
+    return data.getvalue()
+
+
+def _kind(value: Any) -> str:
+    if value is None:
+        return "None"
+    name = type(value).__name__
+    return f"{'an' if name[:1].lower() in 'aeiou' else 'a'} {name}"
