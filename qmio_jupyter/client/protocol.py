@@ -127,6 +127,11 @@ class ClientProtocol:
         """True while a request is unanswered."""
         return bool(self._requests)
 
+    @property
+    def watching(self) -> bool:
+        """True while a task that has not ended is watched."""
+        return bool(self._watches)
+
     def silence_s(self, now_s: float) -> float:
         """Return for how long nothing was heard, since the link came up at the latest."""
         return max(0.0, now_s - self._heard_at)
@@ -188,6 +193,12 @@ class ClientProtocol:
     def abandon(self, ticket: int) -> None:
         """Forget a request; a late answer is ignored. What it asked for may still have happened."""
         self._requests.pop(ticket, None)
+
+    def refuse_all(self, error: QmioError) -> list[ClientEvent]:
+        """End every request with `error`: there is no gateway to ask, and none will come."""
+        refused = [Refused(ticket=ticket, error=error) for ticket in self._requests]
+        self._requests.clear()
+        return list(refused)
 
     def watch(self, task_id: TaskId, now_s: float) -> None:
         """Watch a task from now on: `TaskChanged` follows. A `TaskWatch` or `TaskSubmit` does the same."""
@@ -301,9 +312,7 @@ class ClientProtocol:
         if error.retryable:
             return []
         self._hello_error = error
-        refused = [Refused(ticket=ticket, error=error) for ticket in self._requests]
-        self._requests.clear()
-        return list(refused)
+        return self.refuse_all(error)
 
     def _check_epoch(self, epoch: int, now_s: float) -> None:
         if self._phase is _Phase.READY and self._welcome is not None and self._welcome.epoch != epoch:

@@ -34,6 +34,9 @@ class Watchlist:
     def __init__(self) -> None:
         self._watches: dict[TaskId, _Watch] = {}
 
+    def __len__(self) -> int:
+        return len(self._watches)
+
     def __contains__(self, task_id: TaskId) -> bool:
         return task_id in self._watches
 

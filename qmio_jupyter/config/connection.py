@@ -122,7 +122,7 @@ def read(path: Path, *, host: str | None = None, boot_id: str | None = None) -> 
 
 
 def is_alive(connection: ConnectionFile) -> bool:
-    """Return whether the process that wrote the file still exists.
+    """Return whether the process that wrote the file still runs (a zombie does not).
 
     A reused process id may deceive; a ping does not.
     """
@@ -132,4 +132,8 @@ def is_alive(connection: ConnectionFile) -> bool:
         return False
     except PermissionError:
         return True
-    return True
+    try:
+        words = Path(f"/proc/{connection.pid}/stat").read_text(encoding="ascii", errors="replace")
+    except OSError:
+        return Path("/proc/self").exists() is False
+    return words.rpartition(")")[2].split()[:1] != ["Z"]

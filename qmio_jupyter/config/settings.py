@@ -165,6 +165,9 @@ class ClientSettings(_Table, frozen=True, kw_only=True):
     timeout_s: _Positive = 30.0
     #: Start an embedded gateway when none is configured and none runs.
     start_embedded: bool = True
+    #: Seconds without any gateway after which waiting for a task ends with an error (the task itself is
+    #: safe).
+    unreachable_s: _Positive = 120.0
     #: Seconds a starting embedded gateway may take.
     start_timeout_s: _Positive = 30.0
 

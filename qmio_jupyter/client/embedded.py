@@ -1,0 +1,113 @@
+"""Starting the embedded gateway: detached from the process that wants it, its output in the log file."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Callable, Mapping
+
+from qmio_jupyter.config import connection
+from qmio_jupyter.config.places import Places
+from qmio_jupyter.errors import GatewayError
+
+#: What is run; `-P` keeps the user's working directory off the module path.
+ARGV = ("-P", "-m", "qmio_jupyter.cli.daemon", "gateway", "--embedded")
+#: A log larger than this is set aside before a start.
+LOG_BYTES = 10 * 2**20
+#: After the process ended, how long its (or a rival's) connection file is still waited for.
+RIVAL_S = 5.0
+
+
+class Starter:
+    """Starts a gateway and watches it come up, without ever blocking.
+
+    Two starters may race: the gateway's own lock lets one live; the other process ends, and both callers
+    find the same connection file.
+    """
+
+    def __init__(
+        self, found: Places, environ: Mapping[str, str], say: Callable[[str], None], timeout_s: float
+    ) -> None:
+        self._places = found
+        self._environ = dict(environ)
+        self._say = say
+        self._timeout_s = timeout_s
+        self._pid = 0
+        self._started = 0.0
+        self._deadline: float | None = None
+        self._ended: float | None = None
+        self._status = 0
+
+    def step(self, now_s: float, *, wanted: bool) -> None:
+        """Start the gateway if it is `wanted` and not starting; reap what ended.
+
+        Raises
+        ------
+        GatewayError
+            ``gateway.start``: it ended, or is not up in time. The next call may try again.
+        """
+        self.reap(now_s)
+        if self._deadline is None:
+            if wanted:
+                self._spawn(now_s)
+            return
+        if self._ended is not None and self._status != 0 and now_s - self._ended >= RIVAL_S:
+            self._fail(f"it ended with status {self._status}")
+        if now_s >= self._deadline:
+            self._fail(f"it was not up after {self._timeout_s:g} s")
+
+    def done(self) -> None:
+        """Take note that the gateway is up (ours or a rival's)."""
+        self._deadline = None
+
+    def reap(self, now_s: float) -> None:
+        """Collect a started process that ended, so that it does not stay a zombie."""
+        if not self._pid:
+            return
+        try:
+            pid, status = os.waitpid(self._pid, os.WNOHANG)
+        except ChildProcessError:  # Somebody else collected it, as a forked child or a SIGCHLD handler would.
+            pid, status = self._pid, 0
+        if pid:
+            self._pid = 0
+            self._ended = now_s
+            self._status = os.waitstatus_to_exitcode(status)
+
+    def _spawn(self, now_s: float) -> None:
+        log = self._places.gateway_log
+        if log.exists() and log.stat().st_size > LOG_BYTES:
+            log.replace(log.with_suffix(".log.1"))
+        append = os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_NOFOLLOW
+        self._pid = os.posix_spawn(
+            sys.executable,
+            [sys.executable, *ARGV],
+            self._environ,
+            file_actions=[
+                (os.POSIX_SPAWN_OPEN, 0, os.devnull, os.O_RDONLY, 0),
+                (os.POSIX_SPAWN_OPEN, 1, str(log), append, 0o600),
+                (os.POSIX_SPAWN_DUP2, 1, 2),
+            ],
+            setsid=True,
+        )
+        self._started = now_s
+        self._deadline = now_s + self._timeout_s
+        self._ended = None
+        self._status = 0
+        self._say(
+            f"Starting a gateway of your own on {connection.this_host()}: it is shared by your notebooks "
+            f"and terminals here, and stops when idle (log: {log})."
+        )
+
+    def _fail(self, why: str) -> None:
+        self._deadline = None
+        log = self._places.gateway_log
+        raise GatewayError(
+            f"the embedded gateway did not start: {why}{_last_words(log.read_bytes()[-4096:])}",
+            hint=f"See {log}",
+            code="gateway.start",
+        )
+
+
+def _last_words(tail: bytes) -> str:
+    lines = [line.strip() for line in tail.decode("utf-8", "replace").splitlines() if line.strip()]
+    return f" ({lines[-1][:200]})" if lines else ""

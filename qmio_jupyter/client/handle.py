@@ -1,0 +1,162 @@
+"""A task as its user holds it: what is known of it, kept fresh by events. Shared by both shells' handles."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from qmio_jupyter.errors import QmioError, TaskCancelledError, TaskError, TaskFailedError
+from qmio_jupyter.model.ids import TaskId
+from qmio_jupyter.model.result import TaskResult, outcomes
+from qmio_jupyter.model.task import Estimate, Stamp, TaskState, TaskView
+
+#: Called with the task's newest view and its newest partial counts, if any.
+OnChange = Callable[[TaskView, TaskResult | None], None]
+
+
+class TaskRecord:
+    """The newest view and counts of one task. Changed only by its client; `version` counts the changes."""
+
+    __slots__ = ("__weakref__", "error", "listeners", "partial", "result", "task_id", "version", "view")
+
+    def __init__(self, task_id: TaskId) -> None:
+        self.task_id = task_id
+        self.view: TaskView | None = None
+        self.partial: TaskResult | None = None
+        self.result: TaskResult | None = None
+        #: Why nothing more will be heard of it (forgotten, or another session's).
+        self.error: QmioError | None = None
+        self.version = 0
+        #: Called after every change, by whoever runs the client's I/O.
+        self.listeners: list[Callable[[], None]] = []
+
+    def see(self, view: TaskView) -> None:
+        """Take in a view, unless a newer one is known."""
+        if self.view is None or view.revision >= self.view.revision:
+            self.view = view
+            self._changed()
+
+    def see_partial(self, result: TaskResult) -> None:
+        """Take in cumulative counts."""
+        self.partial = result
+        self._changed()
+
+    def lose(self, error: QmioError) -> None:
+        """Take in that the task is gone."""
+        self.error = error
+        self._changed()
+
+    def _changed(self) -> None:
+        self.version += 1
+        for listener in list(self.listeners):
+            listener()
+
+
+class BaseHandle:
+    """What can be known of a task without asking: all of it is as fresh as the last event."""
+
+    def __init__(self, record: TaskRecord) -> None:
+        self._record = record
+
+    @property
+    def task_id(self) -> TaskId:
+        """The task's id."""
+        return self._record.task_id
+
+    @property
+    def view(self) -> TaskView:
+        """The newest view."""
+        assert self._record.view is not None  # A handle is made once the task has been seen.
+        return self._record.view
+
+    @property
+    def state(self) -> TaskState:
+        """Where the task is in its life."""
+        return self.view.state
+
+    @property
+    def position(self) -> int | None:
+        """Tasks that would be dispatched earlier if nothing else arrived (0 = next); None unless queued."""
+        return self.view.position
+
+    @property
+    def start(self) -> Estimate | None:
+        """When it starts, estimated; None unless queued."""
+        return self.view.start
+
+    @property
+    def end(self) -> Estimate | None:
+        """When it ends, estimated."""
+        return self.view.end
+
+    @property
+    def timeline(self) -> tuple[Stamp, ...]:
+        """When it entered which stage."""
+        return self.view.timeline
+
+    @property
+    def partial(self) -> TaskResult | None:
+        """The newest counts: partial ones while it runs, None before the first."""
+        return self._record.result or self._record.partial
+
+    def done(self) -> bool:
+        """Return whether the task has ended."""
+        return self.view.state.is_final
+
+    def listen(self, listener: Callable[[], None]) -> Callable[[], None]:
+        """Have `listener` called after every change, by the client's I/O; return what ends that.
+
+        It must be quick, must not raise, and must not wait for this client.
+        """
+        self._record.listeners.append(listener)
+        return lambda: self._record.listeners.remove(listener)
+
+    def raise_for_state(self) -> None:
+        """Raise what the task's end calls for; nothing for a completed one.
+
+        Raises
+        ------
+        TaskFailedError
+            With the cause's own code.
+        TaskCancelledError
+            It was cancelled.
+        TaskError
+            ``task.not_finished``.
+        """
+        view = self.view
+        if view.state is TaskState.COMPLETED:
+            return
+        if view.state is TaskState.FAILED:
+            if view.error is None:
+                raise TaskFailedError(f"task {view.task_id} failed", hint="Its cause was not recorded.")
+            raise TaskFailedError(
+                f"task {view.task_id} failed: {view.error.message}",
+                hint=view.error.hint,
+                code=view.error.code,
+                retryable=view.error.retryable,
+            )
+        if view.state is TaskState.CANCELLED:
+            raise TaskCancelledError(f"task {view.task_id} was cancelled", hint=view.cause)
+        raise TaskError(
+            f"task {view.task_id} is {view.state}",
+            hint="Wait for it.",
+            code="task.not_finished",
+            retryable=True,
+        )
+
+    def __repr__(self) -> str:
+        """Say which task, where it is, and how far."""
+        view = self._record.view
+        if view is None:
+            return f"<task {self.task_id}>"
+        return f"<task {view.task_id} on {view.device}: {view.state}, {view.shots_done}/{view.shots} shots>"
+
+
+def counts_of(result: TaskResult, item: int = 0, binding: int = 0) -> list[tuple[str, int]]:
+    """Return ``[(bitstring, count), ...]`` of one item and binding, ordered by bitstring value.
+
+    Raises
+    ------
+    IndexError
+        If there is no such item or binding.
+    """
+    return outcomes(result.items[item], binding)
