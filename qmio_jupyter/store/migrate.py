@@ -97,6 +97,8 @@ def migrate(connection: sqlite3.Connection, where: str) -> int:
 
 
 def schema(connection: sqlite3.Connection) -> str:
-    """Return the statements that make `connection`'s tables, indexes and triggers, in order of name."""
-    rows = connection.execute("SELECT sql FROM sqlite_master WHERE sql IS NOT NULL ORDER BY type DESC, name")
+    """Return the statements that make `connection`'s tables, indexes and triggers, tables first."""
+    rows = connection.execute(
+        "SELECT sql FROM sqlite_master WHERE sql IS NOT NULL ORDER BY type = 'trigger', type DESC, name"
+    )
     return "".join(f"{sql};\n\n" for (sql,) in rows)

@@ -66,8 +66,11 @@ class SqliteStore:
 
     def __init__(self, path: Path, *, max_bytes: int | None = None, mountinfo: str | None = None) -> None:
         self._path = path.absolute()
-        _check_place(self._path, mountinfo)
-        self._lock_file = _lock(self._path)
+        try:
+            _check_place(self._path, mountinfo)
+            self._lock_file = _lock(self._path)
+        except OSError as error:
+            raise _store_error("cannot open", self._path, error) from error
         try:
             self._backend = _Backend(self._path, max_bytes)
             try:
@@ -76,7 +79,7 @@ class SqliteStore:
             except BaseException:
                 self._backend.close()
                 raise
-        except sqlite3.Error as error:
+        except (sqlite3.Error, OSError) as error:
             os.close(self._lock_file)
             raise _store_error("cannot open", self._path, error) from error
         except BaseException:
@@ -396,10 +399,7 @@ def _lock(path: Path) -> int:
 
     A file of its own: SQLite's POSIX locks on the database would be lost with any descriptor of it we close.
     """
-    try:
-        lock = os.open(f"{path}.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
-    except OSError as error:
-        raise _store_error("cannot open", path, error) from error
+    lock = os.open(f"{path}.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
     try:
         fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except OSError as error:
