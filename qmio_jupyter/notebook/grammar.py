@@ -138,6 +138,39 @@ def parse_line(line: str) -> Command:
     return Command(word=word, run=run, values={name: values[name] for name in sorted(names - {"help"})})
 
 
+def check_options(asked: RunOptions) -> RunOptions:
+    """Return options given as values, checked by the same table as those of a line.
+
+    Raises
+    ------
+    UsageError
+        Naming the argument and what it accepts.
+    """
+    checked: dict[str, Any] = {}
+    for option in RUN_OPTIONS:
+        value = getattr(asked, option.field, None)
+        if not option.metavar or option.repeated or value is None or option.field == "out":
+            continue
+        text = ",".join(map(str, value)) if isinstance(value, tuple) else str(value)
+        if text:
+            checked[option.field] = convert_value(option, text)
+    return msgspec.structs.replace(asked, **checked)
+
+
+def convert_value(option: Option, text: str) -> Any:
+    """Return the value that `text` means for `option`.
+
+    Raises
+    ------
+    UsageError
+        Naming the option's field and what it accepts.
+    """
+    try:
+        return option.convert(text)
+    except ValueError as error:
+        raise UsageError(f"{option.field}: {error}", code="usage.option", hint="See %qpu help.") from None
+
+
 def help_text(word: str | None = None) -> str:
     """Return the help of a subcommand, of ``%%qpu`` (`CELL`), or of everything (None)."""
     if word == CELL:

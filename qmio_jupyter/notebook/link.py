@@ -1,0 +1,67 @@
+"""The process's one client: made at first use, shared by magics and functions, closed at exit."""
+
+from __future__ import annotations
+
+import atexit
+import os
+from collections.abc import Callable
+from typing import Any
+
+import msgspec
+
+from qmio_jupyter.client.sync import Client, connect
+from qmio_jupyter.config import settings
+from qmio_jupyter.notebook.run import Defaults
+
+_client: Client | None = None
+_owner = 0
+_configured: dict[str, Any] = {}
+
+
+def client(on_note: Callable[[str], None] | None = None) -> Client:
+    """Return the process's client; the first call connects, and starts an embedded gateway if there is none.
+
+    Parameters
+    ----------
+    on_note : callable, optional
+        Is given the one line that tells the user that a gateway was started.
+    """
+    global _client, _owner
+    if _client is None or _owner != os.getpid():
+        # A forked child must not touch its parent's socket: it makes its own.
+        _client, _owner = connect(on_note=on_note or _say), os.getpid()
+        atexit.register(close)
+    return _client
+
+
+def current() -> Client | None:
+    """Return the client if there is one already."""
+    return _client if _owner == os.getpid() else None
+
+
+def close() -> None:
+    """Close the client; a later use makes another. Idempotent."""
+    global _client  # noqa: PLW0603 - one per process, by design
+    atexit.unregister(close)
+    if _client is not None and _owner == os.getpid():
+        _client.close()
+    _client = None
+
+
+def defaults() -> Defaults:
+    """Return what holds when the line does not say: what `configure` set, else the settings file."""
+    configured = settings.load().client
+    base = Defaults(device=configured.default_device, shots=configured.shots)
+    return msgspec.structs.replace(base, **_configured)
+
+
+def configure(name: str, value: object) -> None:
+    """Set a default of this process; None gives it back to the settings file."""
+    if value is None:
+        _configured.pop(name, None)
+    else:
+        _configured[name] = value
+
+
+def _say(text: str) -> None:
+    print(text, flush=True)  # noqa: T201 - a line to the user

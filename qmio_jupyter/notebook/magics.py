@@ -1,0 +1,180 @@
+"""``%%qpu`` and ``%qpu`` as IPython sees them: parse, do, show. Errors are ours, one line, and fail the cell.
+
+IPython's own UsageError is never raised: nbmake would take such a notebook for a good one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from IPython.core.magic import Magics, line_cell_magic, magics_class, needs_local_scope, no_var_expand
+
+from qmio_jupyter.client.sync_handle import TaskHandle
+from qmio_jupyter.errors import UsageError
+from qmio_jupyter.notebook import api, link, table
+from qmio_jupyter.notebook import run as running
+from qmio_jupyter.notebook.binding import evaluate
+from qmio_jupyter.notebook.circuits import as_programs, body_value
+from qmio_jupyter.notebook.grammar import Command, RunOptions, help_text, parse_cell, parse_line
+from qmio_jupyter.notebook.screen import screen_for
+from qmio_jupyter.wire.messages import GatewayState
+
+#: The variable that holds the handle of the last task.
+LAST = "_qpu"
+
+
+@magics_class
+class QpuMagics(Magics):
+    """The magics. One object per shell."""
+
+    def __init__(self, shell: Any) -> None:
+        super().__init__(shell)
+        self._shell = shell
+
+    @no_var_expand
+    @needs_local_scope
+    @line_cell_magic
+    def qpu(
+        self, line: str, cell: str | None = None, local_ns: Mapping[str, Any] | None = None
+    ) -> TaskHandle | None:
+        """Run the cell on a quantum device, or ask about devices and tasks.
+
+        ``%%qpu [options]`` above OpenQASM 3, OpenQASM 2, or Python that ends with a circuit or a list of
+        circuits; ``%qpu SUBCOMMAND`` for everything else. ``%qpu help`` lists all of it.
+
+        Examples
+        --------
+        ::
+
+            %%qpu -d ideal -n 1000 -o bell
+            OPENQASM 3.0;
+            include "stdgates.inc";
+            qubit[2] q;
+            bit[2] c;
+            h q[0];
+            cx q[0], q[1];
+            c = measure q;
+
+            %qpu run circuit -n 500 --bind theta=[0, 0.5, 1]
+            %qpu attach last
+        """
+        if cell is None:
+            command = parse_line(line)
+            if not command.help:
+                return self._line(command, local_ns or {})
+            text = help_text(None if command.word == "help" else command.word)
+        else:
+            command = parse_cell(line)
+            if not command.help:
+                return self._cell(command.run, cell)
+            text = help_text(command.word)
+        self._show(text)
+        return None
+
+    # ------------------------------------------------------------ running
+
+    def _cell(self, asked: RunOptions, body: str) -> TaskHandle | None:
+        shell = self._shell
+        name = shell.compile.cache(body, shell.execution_count, raw_code=body)
+        value = body_value(body, asked.lang, shell.user_ns, filename=name)
+        return self._run(value, asked, shell.user_ns, "the cell's last value")
+
+    def _run(
+        self, value: Any, asked: RunOptions, namespace: Mapping[str, Any], what: str
+    ) -> TaskHandle | None:
+        programs = as_programs(value, lang=asked.lang, what=what)
+        values = evaluate(asked.bind, namespace)
+        defaults = link.defaults()
+        quiet = asked.quiet or defaults.quiet
+        handle = running.submit(link.client(), programs, asked, defaults, values)
+        self._keep(handle, asked.out)
+        if asked.no_wait:
+            return None if quiet else handle
+        timeout_s = asked.timeout if asked.timeout is not None else defaults.timeout
+        running.follow(link.client(), handle, screen_for(self._shell, quiet=quiet), timeout_s=timeout_s)
+        return None
+
+    def _keep(self, handle: TaskHandle, out: str | None) -> None:
+        self._shell.user_ns[LAST] = handle
+        if out is not None:
+            self._shell.user_ns[out] = handle
+
+    # ------------------------------------------------------------ subcommands
+
+    def _line(self, command: Command, local_ns: Mapping[str, Any]) -> TaskHandle | None:
+        if command.word == "run":
+            namespace = {**self._shell.user_ns, **local_ns}
+            name = command.values["variable"]
+            if name not in namespace:
+                raise UsageError(f"%qpu run: there is no variable {name}", hint="Define it in a cell above.")
+            return self._run(namespace[name], command.run, namespace, f"the variable {name}")
+        act = getattr(self, f"_do_{command.word}")
+        act(command.values)
+        return None
+
+    def _do_status(self, values: Mapping[str, Any]) -> None:
+        found = api.status(values["task"])
+        if isinstance(found, GatewayState):
+            live = [view for view in api.tasks(100) if not view.state.is_final]
+            text = table.gateway_text(found)
+            self._show(f"{text}\n\n{table.tasks_text(live)}" if live else text)
+        else:
+            self._show(table.task_text(found))
+
+    def _do_tasks(self, values: Mapping[str, Any]) -> None:
+        self._show(table.tasks_text(api.tasks(values["limit"] or 20, state=values["state"])))
+
+    def _do_attach(self, values: Mapping[str, Any]) -> None:
+        handle = api.attach(values["task"])
+        self._keep(handle, values["out"])
+        running.follow(link.client(), handle, screen_for(self._shell), cancel_on_interrupt=False)
+
+    def _do_cancel(self, values: Mapping[str, Any]) -> None:
+        self._show(table.tasks_text(api.cancel(values["task"])))
+
+    def _do_result(self, values: Mapping[str, Any]) -> None:
+        handle = api.result(values["task"])
+        self._keep(handle, values["out"])
+        self._show(table.result_text(handle.view, handle.result()))
+
+    def _do_devices(self, _values: Mapping[str, Any]) -> None:
+        self._show(table.devices_text(api.devices()))
+
+    def _do_device(self, values: Mapping[str, Any]) -> None:
+        self._show(table.device_text(api.device(values["device"])))
+
+    def _do_calibration(self, values: Mapping[str, Any]) -> None:
+        snapshot = api.calibration(values["device"])
+        self._show(
+            f"snapshot {snapshot.snapshot_id} of {snapshot.device}, taken {table.moment(snapshot.taken_ms)}\n"
+            f"{len(snapshot.data)} bytes: qmio_jupyter.calibration({snapshot.device!r}).data"
+        )
+
+    def _do_compare(self, values: Mapping[str, Any]) -> None:
+        handles = api.compare(*values["tasks"])
+        self._show(table.compare_text([h.view for h in handles], [h.result() for h in handles]))
+
+    def _do_replay(self, values: Mapping[str, Any]) -> None:
+        api.replay(values["task"], snapshot=values["snapshot"])
+
+    def _do_verify(self, values: Mapping[str, Any]) -> None:
+        api.verify(values["task"])
+
+    def _do_session(self, _values: Mapping[str, Any]) -> None:
+        self._show(table.session_text(api.session()))
+
+    def _do_config(self, values: Mapping[str, Any]) -> None:
+        found = api.configure(**dict(values["settings"]))
+        self._show(
+            table.settings_text([(name, _said(getattr(found, name))) for name in found.__struct_fields__])
+        )
+
+    def _show(self, text: str) -> None:
+        screen_for(self._shell).final(text)
+
+
+def _said(value: Any) -> str:
+    if value is None:
+        return "none"
+    return str(value).lower() if isinstance(value, bool) else str(value)

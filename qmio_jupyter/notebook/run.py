@@ -1,0 +1,161 @@
+"""Submit, wait, show: what happens to a cell's programs. Knows no IPython."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from typing import Any
+
+import msgspec
+
+from qmio_jupyter.client.sync import Client, mint_task_id
+from qmio_jupyter.client.sync_handle import TaskHandle
+from qmio_jupyter.errors import DeadlineError, NotYetError, QmioError
+from qmio_jupyter.model.task import StalePolicy, TaskOptions, TaskSpec, TaskState
+from qmio_jupyter.notebook.circuits import to_submission
+from qmio_jupyter.notebook.grammar import RunOptions
+from qmio_jupyter.notebook.status import Screen, StatusLine, status_text
+from qmio_jupyter.notebook.table import result_text
+
+#: How long an interrupted cell waits for its task to end.
+CANCEL_S = 2.0
+#: A gateway that has not answered for so long is mentioned.
+SILENT_S = 2.0
+
+
+class Defaults(msgspec.Struct, frozen=True, kw_only=True):
+    """What holds when the line does not say."""
+
+    device: str = "ideal"
+    shots: int = 1000
+    timeout: float | None = None
+    quiet: bool = False
+
+
+def submit(
+    client: Client,
+    programs: Sequence[Any],
+    asked: RunOptions,
+    defaults: Defaults,
+    values: Mapping[str, Any],
+) -> TaskHandle:
+    """Queue `programs` (what ``circuits.as_programs`` returned) as one task and return its handle.
+
+    Raises
+    ------
+    QmioError
+        Where the gateway refuses it, or a program cannot be sent.
+    """
+    if asked.dry_run:
+        raise NotYetError("--dry-run is not there yet", hint="Run it with few shots (-n 1) on ideal.")
+    device = client.device(asked.device or defaults.device)
+    found = to_submission(
+        programs, shots=asked.shots or defaults.shots, values=values, device=device.description
+    )
+    if asked.snapshot is not None and device.snapshot_id is None:
+        raise NotYetError(
+            f"--snapshot: device {device.description.name} has no snapshots yet", hint="Leave it out."
+        )
+    spec = TaskSpec(
+        device=device.description.name, items=found.items, options=_options(asked), label=asked.label or ""
+    )
+    task_id = mint_task_id()
+    try:
+        return client.submit(spec, found.programs, task_id=task_id)
+    except KeyboardInterrupt:
+        # It may have been accepted a moment before: then it must not run on unseen.
+        with suppress(QmioError):
+            client.cancel(task_id, timeout_s=CANCEL_S)
+        raise
+
+
+def _options(asked: RunOptions) -> TaskOptions:
+    return TaskOptions(
+        seed=asked.seed,
+        memory=asked.memory,
+        ideal=asked.ideal,
+        optimization_level=asked.opt_level,
+        layout=asked.layout or (),
+        pace=asked.pace or "fast",
+        snapshot=asked.snapshot,
+        stale=StalePolicy(asked.stale or "warn"),
+        device_options=tuple(sorted(asked.device_option)),
+    )
+
+
+def follow(
+    client: Client,
+    handle: TaskHandle,
+    screen: Screen,
+    *,
+    timeout_s: float | None = None,
+    cancel_on_interrupt: bool = True,
+) -> None:
+    """Wait for a task, saying how it is, and show its result.
+
+    Parameters
+    ----------
+    timeout_s : float, optional
+        Wait at most so long; the task goes on.
+    cancel_on_interrupt : bool
+        Whether an interrupt cancels the task (it is always raised again).
+
+    Raises
+    ------
+    DeadlineError, GatewayError
+        After `timeout_s`, or without a gateway for long; says how to come back to the task.
+    TaskFailedError, TaskCancelledError
+        If that is how it ended.
+    KeyboardInterrupt
+        If the user interrupted.
+    """
+    line = StatusLine(screen, time.monotonic)
+    try:
+        _wait(client, handle, line, timeout_s)
+    except KeyboardInterrupt:
+        line.end(_interrupted(handle, cancel=cancel_on_interrupt))
+        raise
+    except QmioError:
+        line.end(f"{status_text(handle.view)}. It goes on: %qpu attach {handle.task_id}")
+        raise
+    view = handle.view
+    if view.state is TaskState.COMPLETED:
+        line.end(result_text(view, handle.result()))
+        return
+    line.end(status_text(view))
+    handle.raise_for_state()
+
+
+def _wait(client: Client, handle: TaskHandle, line: StatusLine, timeout_s: float | None) -> None:
+    """Wait in short turns, so that a line held back for a moment is still shown."""
+    until = None if timeout_s is None else time.monotonic() + timeout_s
+    while not handle.done():
+        left = line.next_s() if until is None else min(line.next_s(), until - time.monotonic())
+        if left <= 0:
+            raise DeadlineError(
+                f"task {handle.task_id} is {handle.view.state} after {timeout_s:g} s; it goes on",
+                hint=f"Come back with %qpu attach {handle.task_id}, or cancel it.",
+            )
+        try:
+            handle.wait(left)
+        except DeadlineError:
+            line.update(status_text(handle.view, connected=client.unreachable_s < SILENT_S))
+
+
+def _interrupted(handle: TaskHandle, *, cancel: bool) -> str:
+    """Cancel an interrupted cell's task, wait a moment for it to end, and return what to say."""
+    task_id = handle.task_id
+    if not cancel:
+        return f"{task_id}: left running. Come back with %qpu attach {task_id}, or %qpu cancel {task_id}."
+    try:
+        handle.cancel(timeout_s=CANCEL_S)
+        if not handle.done():
+            handle.wait(CANCEL_S)
+    except DeadlineError:
+        return f"{task_id}: interrupted; being cancelled. See %qpu status {task_id}."
+    except QmioError as error:
+        return f"{task_id}: interrupted, but not cancelled: {error.one_line()}"
+    if handle.view.state is TaskState.CANCELLED:
+        return f"{task_id}: interrupted and cancelled."
+    return f"{task_id}: interrupted, but it had {handle.view.state} before. See %qpu result {task_id}."
