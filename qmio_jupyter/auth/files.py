@@ -1,0 +1,97 @@
+"""Files that only their owner may read: written atomically, mode 0600, and refused if others could read them."""
+
+from __future__ import annotations
+
+import os
+import secrets
+import stat
+from pathlib import Path
+
+from qmio_jupyter.errors import ConfigError
+
+#: A secret file larger than this is not one of ours.
+MAX_BYTES = 64 * 1024
+
+
+def write_private(path: Path, data: bytes, *, replace: bool = True) -> bool:
+    """Write `data` to `path` with mode 0600, all or nothing, on disk when this returns.
+
+    Parameters
+    ----------
+    replace : bool
+        False leaves an existing file as it is.
+
+    Returns
+    -------
+    bool
+        Whether `path` now holds `data`: False only where `replace` is False and the file existed.
+
+    Raises
+    ------
+    ConfigError
+        ``config.file`` if it cannot be written.
+    """
+    # O_EXCL on an unguessable name: no link laid out by somebody else is followed, even in a shared place.
+    beside = path.with_name(f".{path.name}.{secrets.token_hex(8)}")
+    try:
+        descriptor = os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
+        try:
+            with os.fdopen(descriptor, "wb") as file:
+                os.fchmod(file.fileno(), 0o600)
+                file.write(data)
+                file.flush()
+                os.fsync(file.fileno())
+            if replace:
+                beside.replace(path)
+                return True
+            # A hard link fails if the name is taken, where a rename would replace it.
+            path.hardlink_to(beside)
+            return True
+        finally:
+            beside.unlink(missing_ok=True)
+    except FileExistsError:
+        return False
+    except OSError as problem:
+        raise ConfigError(
+            f"Cannot write {path}: {problem.strerror}", code="config.file", hint="Check the directory."
+        ) from None
+
+
+def read_private(path: Path) -> bytes:
+    """Return the content of a file that only this user can read.
+
+    The checks are made on the open descriptor, so that the file checked is the file read.
+
+    Raises
+    ------
+    ConfigError
+        ``config.file`` if it is missing, no regular file, too large, or a symbolic link;
+        ``config.permissions`` if it belongs to another user or others have any right to it.
+    """
+    try:
+        descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC | os.O_NONBLOCK)
+    except OSError as problem:
+        raise ConfigError(
+            f"Cannot read {path}: {problem.strerror}",
+            code="config.file",
+            hint="Check the path and its owner.",
+        ) from None
+    with os.fdopen(descriptor, "rb") as file:
+        facts = os.fstat(file.fileno())
+        if not stat.S_ISREG(facts.st_mode):
+            raise ConfigError(f"{path} is not a regular file", code="config.file", hint="Remove it.")
+        if facts.st_uid != os.geteuid():
+            raise ConfigError(
+                f"{path} belongs to uid {facts.st_uid}, not to you (uid {os.geteuid()})",
+                code="config.permissions",
+                hint="Remove it, or use your own.",
+            )
+        if facts.st_mode & 0o077:
+            raise ConfigError(
+                f"{path} has mode {stat.S_IMODE(facts.st_mode):04o}: others can use it",
+                code="config.permissions",
+                hint=f"chmod 600 {path} (and make a new key if others may have read it).",
+            )
+        if facts.st_size > MAX_BYTES:
+            raise ConfigError(f"{path} is too large for a secret", code="config.file", hint="Remove it.")
+        return file.read(MAX_BYTES + 1)

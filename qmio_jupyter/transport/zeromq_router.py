@@ -1,0 +1,387 @@
+"""The server's end: one ROUTER with CURVE, every message authorised by the key it came under.
+
+What is done against the traps of ZeroMQ: peers are known by (routing id, key), never by routing id alone;
+fixed routing ids are refused; nothing here ever waits for a peer (a send that cannot go is False); strangers
+and slow readers cost a bounded queue each; departures are noticed from the socket monitor, from a send that
+bounces, and from silence, whichever comes first.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import ipaddress
+import os
+import stat
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import msgspec
+import zmq
+
+from qmio_jupyter.errors import ConfigError, GatewayError, ProtocolError, QmioError
+from qmio_jupyter.model.keys import KeyPair
+from qmio_jupyter.model.task import ErrorInfo
+from qmio_jupyter.ports import Peer
+from qmio_jupyter.transport.connections import Connections
+from qmio_jupyter.transport.monitor import Monitor
+from qmio_jupyter.transport.sockets import ZAP_DOMAIN, Owner, Tuning, harden, readable, send_frames
+from qmio_jupyter.transport.zap import Admission
+from qmio_jupyter.wire.codec import attach, decode, encode, request_id
+from qmio_jupyter.wire.messages import Failure, Limits, Packet
+
+#: Messages read in one call of `Router.receive`.
+DRAIN = 64
+#: Clients ping every 2 s: one that says nothing for this long is taken for gone.
+SILENCE_S = 60.0
+#: ZeroMQ's own routing ids: a zero byte and a 32-bit counter. Any other was chosen by the peer.
+_OWN_ID_BYTES = 5
+_LOOPBACK = "tcp://127.0.0.1:*"
+_LONGEST_IPC_PATH = 107
+
+
+class Received(msgspec.Struct, frozen=True):
+    """A message, from whom, and over which connection."""
+
+    connection: int
+    peer: Peer
+    packet: Packet
+
+
+class Malformed(msgspec.Struct, frozen=True):
+    """Something that is no message. Answer `error` to `request`, unless that is 0 (it could not be read)."""
+
+    connection: int
+    peer: Peer
+    error: QmioError
+    request: int
+
+
+class RouterFigures(msgspec.Struct):
+    """What a router counted since it was opened."""
+
+    received: int = 0
+    sent: int = 0
+    #: Sends that could not go: the peer had departed, or its queue was full.
+    undeliverable: int = 0
+    malformed: int = 0
+    #: Messages without a key, or under a routing id their sender chose.
+    refused: int = 0
+    accepted_connections: int = 0
+    closed_connections: int = 0
+    failed_handshakes: int = 0
+
+
+class Router:
+    """A bound ROUTER socket with its own context and ZAP thread.
+
+    Parameters
+    ----------
+    keys : KeyPair
+        The server's; clients pin the public half.
+    endpoint : str
+        ``tcp://ADDRESS:PORT`` (``*`` for any free port), or ``ipc://PATH`` in a directory of mode 0700.
+    allow_remote : bool
+        Must be True to listen on anything but loopback.
+    limits_of : callable, optional
+        What a peer may send; asked for each message before it is decoded. Default: the protocol's limits.
+
+    Raises
+    ------
+    ConfigError
+        If the endpoint is not acceptable.
+    GatewayError
+        ``gateway.start`` if it cannot be bound.
+    """
+
+    def __init__(
+        self,
+        keys: KeyPair,
+        endpoint: str = _LOOPBACK,
+        *,
+        allow_remote: bool = False,
+        limits_of: Callable[[Peer], Limits] | None = None,
+        tuning: Tuning | None = None,
+        domain: str = ZAP_DOMAIN,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        check_endpoint(endpoint, allow_remote=allow_remote)
+        self.figures = RouterFigures()
+        self.server_key = keys.public
+        #: True after a `receive` that stopped at its bound with more to read.
+        self.needs_another_turn = False
+        self._limits = Limits()
+        self._limits_of = limits_of
+        self._clock = clock
+        self._connections = Connections()
+        self._owner = Owner()
+        self._context: zmq.Context[zmq.Socket[bytes]] = zmq.Context()
+        self._admission = Admission(self._context)
+        self._admission.start()
+        self._socket: zmq.Socket[bytes] = self._context.socket(zmq.ROUTER)
+        self._monitor: Monitor | None = None
+        try:
+            self._open(keys, endpoint, tuning or Tuning(), domain)
+        except BaseException:
+            self.close()
+            raise
+        self.endpoint = self._socket.getsockopt_string(zmq.LAST_ENDPOINT)
+        self.fd = int(self._socket.getsockopt(zmq.FD))
+
+    def _open(self, keys: KeyPair, endpoint: str, tuning: Tuning, domain: str) -> None:
+        socket = self._socket
+        harden(socket, tuning)
+        socket.setsockopt(zmq.ROUTER_MANDATORY, 1)
+        socket.setsockopt(zmq.ROUTER_HANDOVER, 0)
+        socket.setsockopt(zmq.BACKLOG, tuning.backlog)
+        socket.setsockopt(zmq.CURVE_SERVER, 1)
+        socket.setsockopt_string(zmq.CURVE_PUBLICKEY, keys.public)
+        socket.setsockopt_string(zmq.CURVE_SECRETKEY, keys.secret)
+        socket.setsockopt_string(zmq.ZAP_DOMAIN, domain)
+        # Without a handler nobody gets in (in place of everybody, unnamed).
+        socket.setsockopt(zmq.ZAP_ENFORCE_DOMAIN, 1)
+        self._monitor = Monitor(
+            socket,
+            zmq.EVENT_ACCEPTED
+            | zmq.EVENT_DISCONNECTED
+            | zmq.EVENT_CLOSED
+            | zmq.EVENT_HANDSHAKE_FAILED_NO_DETAIL
+            | zmq.EVENT_HANDSHAKE_FAILED_PROTOCOL
+            | zmq.EVENT_HANDSHAKE_FAILED_AUTH,
+        )
+        try:
+            socket.bind(endpoint)
+        except zmq.ZMQError as problem:
+            raise GatewayError(
+                f"Cannot listen on {endpoint}: {problem.strerror}",
+                code="gateway.start",
+                hint="Is another gateway running there? `jupyter qmio status` tells.",
+            ) from None
+        if endpoint.startswith("ipc://"):
+            Path(endpoint.removeprefix("ipc://")).chmod(0o600)
+
+    # ------------------------------------------------------------ receiving
+
+    def ready(self) -> bool:
+        """Return whether `receive` would return something now. Ask after every wake-up and every send."""
+        self._owner.check("router")
+        return readable(self._socket)
+
+    def poll(self, timeout_s: float) -> bool:
+        """Wait until `ready`, at most `timeout_s`; return whether it is."""
+        self._owner.check("router")
+        return bool(self._socket.poll(int(timeout_s * 1000), zmq.POLLIN))
+
+    def receive(self, at_most: int = DRAIN) -> list[Received | Malformed]:
+        """Return the messages that wait, at most `at_most` of them, without waiting for any.
+
+        Never raises for what a peer sent. Sets `needs_another_turn` if it stopped at the bound.
+        """
+        self._owner.check("router")
+        closed, before = self._closed_descriptors(), self._connections.next_number
+        now = self._clock()
+        messages: list[Received | Malformed] = []
+        for _ in range(at_most):
+            frames = self._take()
+            if frames is None:
+                break
+            message = self._read(frames, now)
+            if message is not None:
+                messages.append(message)
+        self.needs_another_turn = readable(self._socket)
+        if closed:
+            # Only now: what they had still said before they left is above.
+            self._connections.closed(closed, before)
+        return messages
+
+    def _take(self) -> list[zmq.Frame] | None:
+        socket = self._socket
+        try:
+            frame = socket.recv(zmq.DONTWAIT, copy=False)
+        except zmq.Again:
+            return None
+        frames = [frame]
+        while frame.more:
+            frame = socket.recv(copy=False)
+            frames.append(frame)
+        return frames
+
+    def _read(self, frames: list[zmq.Frame], now: float) -> Received | Malformed | None:
+        self.figures.received += 1
+        routing_id = frames[0].bytes
+        key, address, descriptor = sender(frames[0])
+        if not key:
+            self.figures.refused += 1
+            return None
+        if len(routing_id) != _OWN_ID_BYTES or routing_id[0] != 0:
+            self.figures.refused += 1
+            self._refuse_fixed_id(frames)
+            return None
+        connection = self._connections.heard(routing_id, key, address, descriptor, now)
+        if connection.is_dropped:
+            return None
+        peer = connection.peer
+        limits = self._limits if self._limits_of is None else self._limits_of(peer)
+        try:
+            # Sizes are checked by decode before anything else; `bytes` copies, so measure first.
+            body = [frame.buffer for frame in frames[1:]]
+            packet = decode(body, limits)
+        except QmioError as error:
+            self.figures.malformed += 1
+            return Malformed(connection.number, peer, error, error.request_id)
+        return Received(connection.number, peer, packet)
+
+    def _refuse_fixed_id(self, frames: list[zmq.Frame]) -> None:
+        """Tell a peer that chose its own routing id to let the server choose."""
+        request = request_id(frames[2].buffer) if len(frames) > 2 else 0
+        error = ProtocolError("This gateway takes no fixed routing ids", hint="Leave ZMQ_ROUTING_ID unset.")
+        answer = attach(
+            Failure(
+                error=ErrorInfo(
+                    code=error.code, message=error.message, hint=error.hint, retryable=error.retryable
+                )
+            ),
+            re=request,
+        )
+        with contextlib.suppress(zmq.ZMQError):
+            send_frames(self._socket, [frames[0].bytes, *encode(answer)])
+
+    # ------------------------------------------------------------ sending
+
+    def send(self, connection: int, packet: Packet) -> bool:
+        """Send `packet`; False if its connection departed or takes no more now. Never waits."""
+        return self.send_encoded(connection, encode(packet))
+
+    def send_encoded(self, connection: int, frames: Sequence[bytes]) -> bool:
+        """Send frames made by ``wire.codec.encode``: one encoding for many watchers."""
+        self._owner.check("router")
+        found = self._connections.get(connection)
+        if found is None:
+            self.figures.undeliverable += 1
+            return False
+        try:
+            send_frames(self._socket, [found.routing_id, *frames])
+        except zmq.Again:
+            self.figures.undeliverable += 1
+            return False
+        except zmq.ZMQError as problem:
+            if problem.errno != zmq.EHOSTUNREACH:
+                raise
+            self.figures.undeliverable += 1
+            self._connections.remove(found)
+            return False
+        self.figures.sent += 1
+        return True
+
+    # ------------------------------------------------------------ connections
+
+    @property
+    def connections(self) -> int:
+        """How many peers are known to live."""
+        return len(self._connections)
+
+    def peer(self, connection: int) -> Peer | None:
+        """Return who is at the other end, None if it departed."""
+        found = self._connections.get(connection)
+        return None if found is None else found.peer
+
+    def drop(self, connection: int) -> None:
+        """Hear and tell this connection nothing more; it is not reported as departed."""
+        found = self._connections.get(connection)
+        if found is not None:
+            found.is_dropped = True
+
+    def departed(self, silence_s: float = SILENCE_S) -> list[int]:
+        """Return the connections found gone since the last call; ask once a second or so, after `receive`."""
+        self._owner.check("router")
+        closed = self._closed_descriptors()
+        if closed:
+            self._connections.closed(closed, self._connections.next_number)
+        self._connections.forget_silent(self._clock() - silence_s)
+        return self._connections.take_departed()
+
+    def _closed_descriptors(self) -> set[int]:
+        closed: set[int] = set()
+        if self._monitor is None:
+            return closed
+        for event in self._monitor.take():
+            if event.event == zmq.EVENT_ACCEPTED:
+                self.figures.accepted_connections += 1
+            elif event.event in (zmq.EVENT_DISCONNECTED, zmq.EVENT_CLOSED):
+                self.figures.closed_connections += 1
+                closed.add(event.value)
+            else:
+                self.figures.failed_handshakes += 1
+        return closed
+
+    def close(self) -> None:
+        """Send what is still queued, for at most the linger time, then release everything. Idempotent."""
+        if not self._owner.is_here or self._context.closed:
+            return
+        if self._monitor is not None:
+            self._monitor.close()
+            self._monitor = None
+        self._socket.close()
+        self._admission.stop()
+        # Without term the process could end before the last messages are on their way.
+        self._context.term()
+
+
+def sender(frame: zmq.Frame) -> tuple[str, str, int]:
+    """Return (key id, address, server's descriptor) of a frame as ZeroMQ authenticated it; no key: ``""``."""
+    try:
+        key = frame.get("User-Id")
+    except zmq.ZMQError:
+        return "", "", -1
+    try:
+        address = frame.get("Peer-Address")
+        descriptor = int(frame.get(zmq.SRCFD))
+    except zmq.ZMQError:
+        return str(key), "", -1
+    return str(key), str(address), descriptor
+
+
+def check_endpoint(endpoint: str, *, allow_remote: bool) -> None:
+    """Refuse an endpoint that would let in others than was said.
+
+    Raises
+    ------
+    ConfigError
+        For another transport than tcp and ipc, a name in place of an address, an address that is not loopback
+        unless `allow_remote`, or a socket path in a directory that others may enter.
+    """
+    if endpoint.startswith("ipc://"):
+        _check_ipc(Path(endpoint.removeprefix("ipc://")))
+        return
+    host, _, port = endpoint.removeprefix("tcp://").rpartition(":")
+    if not endpoint.startswith("tcp://") or not host or not (port == "*" or port.isdigit()):
+        raise ConfigError(
+            f"{endpoint} is no endpoint", hint="Use tcp://127.0.0.1:* or ipc:///path/to/socket."
+        )
+    try:
+        is_loopback = ipaddress.ip_address(host.strip("[]")).is_loopback
+    except ValueError:
+        # An interface name or `*`: never only loopback for certain.
+        is_loopback = False
+    if not is_loopback and not allow_remote:
+        raise ConfigError(
+            f"{endpoint} is reachable from other hosts", hint="Use tcp://127.0.0.1:*, or allow remote peers."
+        )
+
+
+def _check_ipc(path: Path) -> None:
+    if not path.is_absolute() or len(os.fsencode(path)) > _LONGEST_IPC_PATH:
+        raise ConfigError(
+            f"A socket path must be absolute and at most {_LONGEST_IPC_PATH} bytes: {path}",
+            hint="Use a shorter directory.",
+        )
+    try:
+        facts = path.parent.lstat()
+    except OSError as problem:
+        raise ConfigError(f"{path.parent}: {problem.strerror}", code="config.file", hint="Make it.") from None
+    if not stat.S_ISDIR(facts.st_mode) or facts.st_uid != os.geteuid() or facts.st_mode & 0o077:
+        raise ConfigError(
+            f"{path.parent} must be your own directory of mode 0700 to hold a socket",
+            code="config.permissions",
+            hint=f"chmod 700 {path.parent}",
+        )
