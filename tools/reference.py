@@ -140,7 +140,6 @@ def wire() -> Iterator[str]:
 def roles() -> Iterator[str]:
     """Which role may send which message."""
     from qmio_jupyter.gateway.roles import ALLOWED
-
     from qmio_jupyter.model.access import Role
 
     yield "# Roles and the messages each may send\n"
