@@ -7,7 +7,7 @@ the median over the blocks is what counts. ``--only NAME`` runs one figure, ``--
 from __future__ import annotations
 
 import argparse
-import datetime
+import datetime as dt
 import json
 import os
 import platform
@@ -65,7 +65,7 @@ def main() -> int:
                 flush=True,
             )
     print(table(figures))
-    now = datetime.datetime.now(datetime.UTC)
+    now = dt.datetime.now(dt.UTC)
     out = Path("bench-results") / f"{now:%Y-%m-%d}.json"
     if not options.only and not options.fast:
         out.parent.mkdir(exist_ok=True)
