@@ -85,13 +85,13 @@ def body_value(body: str, lang: str | None, namespace: dict[str, Any], *, filena
         )
     found = language(body, lang)
     if found == "python":
-        __tracebackhide__ = "__ipython_bottom__"  # the user's traceback begins at her own cell
+        __tracebackhide__ = True  # the user's traceback shows her own frames
         return _run_python(body, namespace, filename)
     return Text(body, QASM2 if found == "qasm2" else QASM3)
 
 
 def _run_python(body: str, namespace: dict[str, Any], filename: str) -> Any:
-    __tracebackhide__ = "__ipython_bottom__"
+    __tracebackhide__ = True
     try:
         tree = ast.parse(body, filename)
     except SyntaxError:

@@ -63,5 +63,10 @@ def configure(name: str, value: object) -> None:
         _configured[name] = value
 
 
+def forget_configured() -> None:
+    """Give every default back to the settings file."""
+    _configured.clear()
+
+
 def _say(text: str) -> None:
     print(text, flush=True)  # noqa: T201 - a line to the user

@@ -59,6 +59,7 @@ class QpuMagics(Magics):
             %qpu run circuit -n 500 --bind theta=[0, 0.5, 1]
             %qpu attach last
         """
+        __tracebackhide__ = True
         if cell is None:
             command = parse_line(line)
             if not command.help:
@@ -75,6 +76,7 @@ class QpuMagics(Magics):
     # ------------------------------------------------------------ running
 
     def _cell(self, asked: RunOptions, body: str) -> TaskHandle | None:
+        __tracebackhide__ = True
         shell = self._shell
         name = shell.compile.cache(body, shell.execution_count, raw_code=body)
         value = body_value(body, asked.lang, shell.user_ns, filename=name)
@@ -92,8 +94,19 @@ class QpuMagics(Magics):
         if asked.no_wait:
             return None if quiet else handle
         timeout_s = asked.timeout if asked.timeout is not None else defaults.timeout
-        running.follow(link.client(), handle, screen_for(self._shell, quiet=quiet), timeout_s=timeout_s)
+        self._follow(handle, quiet=quiet, timeout_s=timeout_s)
         return None
+
+    def _follow(
+        self, handle: TaskHandle, *, quiet: bool, timeout_s: float | None, cancel: bool = True
+    ) -> None:
+        screen = screen_for(self._shell, quiet=quiet)
+        try:
+            running.follow(link.client(), handle, screen, timeout_s=timeout_s, cancel_on_interrupt=cancel)
+        except KeyboardInterrupt as stop:
+            # The screen has said what became of the task; where we waited is of no use to anybody.
+            stop._render_traceback_ = lambda: ["KeyboardInterrupt"]  # type: ignore[attr-defined]
+            raise
 
     def _keep(self, handle: TaskHandle, out: str | None) -> None:
         self._shell.user_ns[LAST] = handle
@@ -128,7 +141,7 @@ class QpuMagics(Magics):
     def _do_attach(self, values: Mapping[str, Any]) -> None:
         handle = api.attach(values["task"])
         self._keep(handle, values["out"])
-        running.follow(link.client(), handle, screen_for(self._shell), cancel_on_interrupt=False)
+        self._follow(handle, quiet=False, timeout_s=None, cancel=False)
 
     def _do_cancel(self, values: Mapping[str, Any]) -> None:
         self._show(table.tasks_text(api.cancel(values["task"])))
