@@ -121,10 +121,7 @@ class Conversation:
     def _seek(self, now_s: float) -> list[ClientEvent]:
         if now_s < self._seek_at:
             return []
-        if self.protocol.busy:
-            demand = Demand.ASKING
-        else:
-            demand = Demand.WAITING if self.protocol.watching else Demand.NONE
+        demand = self._demand()
         self._seek_at = now_s + (SEEK_IDLE_S if demand is Demand.NONE else SEEK_S)
         try:
             target = self._locator.locate(now_s, demand)
@@ -139,6 +136,11 @@ class Conversation:
                 self.dealer.limits = welcome.limits
             self._target = target
         return []
+
+    def _demand(self) -> Demand:
+        if self.protocol.busy:
+            return Demand.ASKING
+        return Demand.WAITING if self.protocol.watching else Demand.NONE
 
     def _send(self) -> None:
         self._unsent.extend(self.protocol.outgoing())

@@ -1,0 +1,209 @@
+"""``jupyter qmio doctor``: look at everything a working installation needs, and say what to do."""
+
+from __future__ import annotations
+
+import platform
+import time
+from collections.abc import Callable, Iterator
+from importlib import metadata
+from typing import TypeVar
+
+import click
+import msgspec
+import zmq
+
+from qmio_jupyter._version import __version__
+from qmio_jupyter.cli.exits import Exit
+from qmio_jupyter.cli.shared import emit, json_option, plain
+from qmio_jupyter.cli.stopping import running
+from qmio_jupyter.client.sync import Client, connect
+from qmio_jupyter.config import connection, settings
+from qmio_jupyter.config.filesystems import filesystem_type, is_network
+from qmio_jupyter.config.places import Places, places
+from qmio_jupyter.config.settings import Settings
+from qmio_jupyter.errors import QmioError
+from qmio_jupyter.model.device import DeviceState
+
+#: What is used, and whether the client works without it.
+_PACKAGES = (
+    ("pyzmq", True),
+    ("msgspec", True),
+    ("click", True),
+    ("ipykernel", False),
+    ("jupyterlab", False),
+    ("qiskit", False),
+    ("qiskit-aer", False),
+)
+#: A clock that differs by more than this makes times confusing.
+_SKEW_S = 2.0
+_PING_S = 5.0
+
+
+_T = TypeVar("_T")
+
+
+class Check(msgspec.Struct, frozen=True, kw_only=True):
+    """One thing looked at: ``ok``, ``warning`` or ``problem``, what was found, and what to do."""
+
+    name: str
+    verdict: str
+    found: str
+    todo: str = ""
+
+
+@click.command()
+@json_option
+def command(as_json: bool) -> int:
+    """Check the installation: versions, places, connection file, gateway, devices, clock.
+
+    Starts and changes nothing. Exit code 1 if there is a problem.
+    """
+    checks = list(examine())
+    bad = any(check.verdict == "problem" for check in checks)
+    if as_json:
+        emit({"ok": not bad, "checks": [plain(check) for check in checks]})
+    else:
+        width = max(len(check.name) for check in checks)
+        for check in checks:
+            click.echo(f"{check.verdict:<8} {check.name:<{width}}  {check.found}")
+            if check.todo:
+                click.echo(f"{'':<8} {'':<{width}}  -> {check.todo}")
+    return Exit.ERROR if bad else Exit.OK
+
+
+def examine() -> Iterator[Check]:
+    """Yield every check, each independent of the others' outcome where it can be."""
+    yield from _versions()
+    configured, check = _guarded("settings", settings.load)
+    path, _ = settings.settings_path()
+    yield check or Check(
+        name="settings",
+        verdict="ok",
+        found=str(path) if path.exists() else f"defaults ({path} does not exist)",
+    )
+    found, check = _guarded("places", places)
+    if found is None:
+        if check is not None:
+            yield check
+        return
+    yield from _places(found)
+    yield from _connection(found)
+    if configured is not None:
+        yield from _gateway(found, configured)
+
+
+def _guarded(name: str, look: Callable[[], _T]) -> tuple[_T | None, Check | None]:
+    try:
+        return look(), None
+    except QmioError as error:
+        return None, Check(name=name, verdict="problem", found=error.message, todo=error.hint)
+
+
+def _versions() -> Iterator[Check]:
+    yield Check(
+        name="qmio_jupyter", verdict="ok", found=f"{__version__} on Python {platform.python_version()}"
+    )
+    for name, is_needed in _PACKAGES:
+        try:
+            yield Check(name=name, verdict="ok", found=metadata.version(name))
+        except metadata.PackageNotFoundError:
+            yield Check(
+                name=name,
+                verdict="problem" if is_needed else "warning",
+                found="not installed",
+                todo=f"pip install {name}",
+            )
+    if not zmq.has("curve"):
+        yield Check(
+            name="CURVE",
+            verdict="problem",
+            found="this pyzmq has no CURVE encryption",
+            todo="pip install --force-reinstall pyzmq (from a wheel)",
+        )
+
+
+def _places(found: Places) -> Iterator[Check]:
+    for name, path in (("runtime directory", found.runtime), ("state directory", found.state)):
+        kind = filesystem_type(path) or "unknown file system"
+        remote = is_network(path)
+        yield Check(
+            name=name,
+            verdict="warning" if remote else "ok",
+            found=f"{path} ({kind})",
+            todo="Set QMIO_HOME to a node-local directory." if remote else "",
+        )
+    for line in found.notes:
+        yield Check(name="home", verdict="warning", found=line)
+
+
+def _connection(found: Places) -> Iterator[Check]:
+    path = found.connection_file
+    if not path.exists():
+        yield Check(
+            name="connection file",
+            verdict="ok",
+            found="none: no gateway of yours runs here",
+            todo="It is started when it is needed, or by: jupyter qmio up",
+        )
+        return
+    written, check = _guarded("connection file", lambda: connection.read(path))
+    if written is None:
+        if check is not None:
+            yield check
+    elif connection.is_alive(written):
+        yield Check(name="connection file", verdict="ok", found=f"{path} (process {written.pid})")
+    else:
+        yield Check(
+            name="connection file",
+            verdict="warning",
+            found=f"{path} names process {written.pid}, which is gone: the gateway was killed",
+            todo="Start it again: jupyter qmio up",
+        )
+
+
+def _gateway(found: Places, configured: Settings) -> Iterator[Check]:
+    if not configured.client.gateways and running(found) is None:
+        return
+    client, check = _guarded("gateway", lambda: connect(start=False, timeout_s=_PING_S))
+    if client is None:
+        if check is not None:
+            yield check
+        return
+    with client:
+        yield from _answers(client, configured)
+
+
+def _answers(client: Client, configured: Settings) -> Iterator[Check]:
+    began = time.monotonic()
+    client.ping(_PING_S)
+    took_ms = 1000 * (time.monotonic() - began)
+    state = client.gateway(_PING_S)
+    yield Check(
+        name="gateway", verdict="ok", found=f"{state.gateway}, {state.software}: ping {took_ms:.1f} ms"
+    )
+    yield Check(
+        name="ledger",
+        verdict="ok" if state.store_ok else "problem",
+        found=f"{state.store}, {'sound' if state.store_ok else 'refusing writes'}",
+        todo="" if state.store_ok else f"Is the disk full? See {state.log}",
+    )
+    welcome = client.welcome
+    if welcome is not None:
+        # The welcome is a moment old: its age is part of the difference, and far below what is told.
+        skew = time.time_ns() / 1e9 - welcome.now_ms / 1000 - (time.monotonic() - began)
+        yield Check(
+            name="clock",
+            verdict="ok" if abs(skew) < _SKEW_S else "warning",
+            found=f"{skew:+.1f} s against the gateway",
+            todo="" if abs(skew) < _SKEW_S else "Synchronise this host's clock (NTP).",
+        )
+    devices = {view.description.name: view for view in client.devices(_PING_S)}
+    wanted = {agent.device for agent in configured.gateway.agents if agent.start}
+    for name in sorted(wanted | set(devices) if not configured.client.gateways else set(devices)):
+        view = devices.get(name)
+        if view is None or view.state is DeviceState.OFFLINE or not view.agents:
+            yield Check(
+                name=f"device {name}", verdict="problem", found="no agent", todo=f"See the log: {state.log}"
+            )
+        else:
+            yield Check(name=f"device {name}", verdict="ok", found=f"{view.state}, {view.queued} queued")
