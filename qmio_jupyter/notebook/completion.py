@@ -138,7 +138,9 @@ def matcher_for(shell: Any) -> Any:
     def lookup(kind: str) -> list[str]:
         if kind == "variables":
             return [n for n, value in shell.user_ns.items() if not n.startswith("_") and _runs(value)]
-        return words.get(kind)
+        found = words.get(kind)
+        # Without a link the configured device is known all the same.
+        return found or ([link.defaults().device] if kind == "devices" else [])
 
     @context_matcher(identifier="qpu", priority=500)  # type: ignore[untyped-decorator]
     def qpu_matcher(context: CompletionContext) -> dict[str, Any]:
@@ -155,6 +157,7 @@ def matcher_for(shell: Any) -> Any:
             "completions": [SimpleCompletion(one, type="magic") for one in offered],
             "matched_fragment": word,
             "suppress": True,
+            "ordered": True,
         }
 
     return qpu_matcher

@@ -234,8 +234,9 @@ def one_shell(tmp_path_factory: pytest.TempPathFactory) -> Iterator[InteractiveS
 @pytest.fixture
 def shell(one_shell: InteractiveShell, fake: FakeClient) -> Iterator[InteractiveShell]:
     """The shell with the extension loaded over the fake, and a clean namespace."""
-    one_shell.reset(new_session=False)
-    result = one_shell.run_cell("%load_ext qmio_jupyter")
-    result.raise_error()
+    before = set(one_shell.user_ns)
+    one_shell.run_cell("%load_ext qmio_jupyter").raise_error()
     yield one_shell
     one_shell.run_cell("%unload_ext qmio_jupyter").raise_error()
+    for name in set(one_shell.user_ns) - before:
+        del one_shell.user_ns[name]
