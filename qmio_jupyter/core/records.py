@@ -181,6 +181,8 @@ class EndedTask(msgspec.Struct, frozen=True, kw_only=True):
     epoch: int
     attempt: int
     programs: tuple[Digest, ...] = ()
+    #: When it ended: retention counts from here. 0: unknown, counts from the restart.
+    updated_ms: int = 0
 
 
 class KnownProgram(msgspec.Struct, frozen=True, kw_only=True):

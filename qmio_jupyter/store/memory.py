@@ -251,6 +251,7 @@ def _ended(task: Task) -> EndedTask:
         revision=task.revision,
         epoch=task.epoch,
         attempt=task.attempt,
+        updated_ms=task.updated_ms,
         programs=tuple(dict.fromkeys(item.program for item in task.spec.items)),
     )
 

@@ -62,7 +62,7 @@ def decode_task(task: bytes, spec: bytes) -> Task:
 
 def decode_ended(row: Sequence[Any]) -> EndedTask:
     """Return the compact form of a final task from the columns of :data:`SELECT_ENDED`; no blob is read."""
-    task_id, tenant, spec_digest, state, revision, epoch, attempt, programs = row
+    task_id, tenant, spec_digest, state, revision, epoch, attempt, updated_ms, programs = row
     return EndedTask(
         task_id=task_id,
         tenant=tenant,
@@ -71,6 +71,7 @@ def decode_ended(row: Sequence[Any]) -> EndedTask:
         revision=revision,
         epoch=epoch,
         attempt=attempt,
+        updated_ms=updated_ms,
         programs=tuple(programs.split(" ")) if programs else (),
     )
 
@@ -83,7 +84,7 @@ def decode_known(row: Sequence[Any]) -> KnownProgram:
 
 SELECT_LIVE = "SELECT task, spec FROM tasks JOIN specs USING (task_id) WHERE live = 1 ORDER BY tasks.rowid"
 SELECT_ENDED = (
-    "SELECT task_id, tenant, spec_digest, state, revision, epoch, attempt, programs"
+    "SELECT task_id, tenant, spec_digest, state, revision, epoch, attempt, updated_ms, programs"
     " FROM tasks WHERE live = 0 ORDER BY rowid"
 )
 SELECT_KNOWN = "SELECT tenant, digest, media_type, size FROM programs ORDER BY rowid"
@@ -100,7 +101,8 @@ def _insert(cursor: sqlite3.Cursor, record: TaskInserted) -> None:
     spec = task.spec
     cursor.execute(
         "INSERT INTO tasks (task_id, tenant, device, label, state, live, revision, epoch, attempt,"
-        " submitted_ms, spec_digest, programs, task) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
+        " submitted_ms, updated_ms, spec_digest, programs, task)"
+        " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
         " ON CONFLICT (task_id) DO NOTHING",
         (
             task.task_id,
@@ -113,6 +115,7 @@ def _insert(cursor: sqlite3.Cursor, record: TaskInserted) -> None:
             task.epoch,
             task.attempt,
             task.submitted_ms,
+            task.updated_ms,
             task.spec_digest,
             " ".join(dict.fromkeys(item.program for item in spec.items)),
             _encode(msgspec.structs.replace(task, spec=_SPEC_ELSEWHERE)),
@@ -126,7 +129,7 @@ def _insert(cursor: sqlite3.Cursor, record: TaskInserted) -> None:
 def _update(cursor: sqlite3.Cursor, record: TaskUpdated) -> None:
     task = record.task
     cursor.execute(
-        "UPDATE tasks SET state = ?, live = ?, revision = ?, epoch = ?, attempt = ?, task = ?"
+        "UPDATE tasks SET state = ?, live = ?, revision = ?, epoch = ?, attempt = ?, updated_ms = ?, task = ?"
         " WHERE task_id = ? AND state = ? AND revision = ? AND epoch = ? AND attempt = ?",
         (
             task.state.value,
@@ -134,6 +137,7 @@ def _update(cursor: sqlite3.Cursor, record: TaskUpdated) -> None:
             task.revision,
             task.epoch,
             task.attempt,
+            task.updated_ms,
             _encode(msgspec.structs.replace(task, spec=_SPEC_ELSEWHERE)),
             task.task_id,
             record.expect_state.value,

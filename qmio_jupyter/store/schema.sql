@@ -78,6 +78,7 @@ CREATE TABLE tasks (
     epoch INTEGER NOT NULL,
     attempt INTEGER NOT NULL,
     submitted_ms INTEGER NOT NULL,
+    updated_ms INTEGER NOT NULL,
     spec_digest TEXT NOT NULL,
     programs TEXT NOT NULL,
     task BLOB NOT NULL

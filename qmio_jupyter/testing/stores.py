@@ -129,6 +129,7 @@ class StoreConformance:
                         revision=done.revision,
                         epoch=1,
                         attempt=1,
+                        updated_ms=done.updated_ms,
                         programs=tuple(ledgers.program(name).digest for name in ("one", "two")),
                     ),
                 ),

@@ -15,6 +15,7 @@ import pytest
 from qmio_jupyter.core.records import TaskInserted
 from qmio_jupyter.errors import ConfigError, StoreError
 from qmio_jupyter.model.filesystems import REMOTE
+from qmio_jupyter.model.task import TaskState
 from qmio_jupyter.store.sqlite import SqliteStore
 from qmio_jupyter.testing import ledgers
 from qmio_jupyter.testing.stores import commit
@@ -202,5 +203,18 @@ def test_a_row_that_cannot_be_read_is_an_error_in_one_line(path: Path) -> None:
                 read()
             assert not caught.value.retryable
             assert "\n" not in str(caught.value)
+    finally:
+        store.close()
+
+
+def test_a_partial_result_takes_no_room_after_the_final_one(path: Path) -> None:
+    store = SqliteStore(path)
+    try:
+        task = ledgers.moved(ledgers.new_task(1), TaskState.CLAIMED)
+        commit(store, TaskInserted(task=task))
+        commit(store, ledgers.result_of(task, is_final=False))
+        assert store._reader.all("SELECT count(*) FROM partials", ()) == [(1,)]
+        commit(store, ledgers.result_of(task, revision=2))
+        assert store._reader.all("SELECT count(*) FROM partials", ()) == [(0,)]
     finally:
         store.close()

@@ -39,6 +39,6 @@ def test_a_row_of_an_older_version_decodes() -> None:
 
 
 def test_an_ended_task_without_programs() -> None:
-    ended = rows.decode_ended(("t", "a/b", "d", "failed", 4, 2, 1, ""))
+    ended = rows.decode_ended(("t", "a/b", "d", "failed", 4, 2, 1, 99, ""))
     assert ended.programs == ()
     assert ended.state.is_final
