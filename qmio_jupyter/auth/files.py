@@ -1,4 +1,4 @@
-"""Files that only their owner may read: written atomically, mode 0600, and refused if others could read them."""
+"""Files that only their owner may read: written atomically, mode 0600; refused if others could read them."""
 
 from __future__ import annotations
 

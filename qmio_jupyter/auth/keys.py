@@ -62,7 +62,7 @@ def raw_key(key: str) -> bytes:
 
 
 def key_id(public_key: str) -> KeyId:
-    """Return how a peer with this public key (Z85) is known above the transport: SHA-256 of its bytes, hex."""
+    """Return how a peer with this public key (Z85) is known everywhere: SHA-256 of its 32 bytes, in hex."""
     return digest(raw_key(public_key))
 
 

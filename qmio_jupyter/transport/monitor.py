@@ -25,8 +25,13 @@ class Monitor:
 
     def __init__(self, watched: zmq.Socket[bytes], events: int) -> None:
         self._watched = watched
-        self.socket: zmq.Socket[bytes] = watched.get_monitor_socket(events)
+        address = f"inproc://monitor-{id(self)}"
+        watched.monitor(address, events)
+        self.socket: zmq.Socket[bytes] = watched.context.socket(zmq.PAIR)
         self.socket.setsockopt(zmq.LINGER, 0)
+        # A full queue would stop ZeroMQ's I/O thread, and every connection with it.
+        self.socket.setsockopt(zmq.RCVHWM, 0)
+        self.socket.connect(address)
         #: Edge-triggered, as every ZeroMQ descriptor.
         self.fd = int(self.socket.getsockopt(zmq.FD))
 

@@ -1,9 +1,11 @@
-"""What both ends of a ZeroMQ link share: tuning, sending, and the rule that a forked child keeps its hands off."""
+"""What both ends of a ZeroMQ link share: tuning, sending, and that a forked child keeps its hands off."""
 
 from __future__ import annotations
 
+import contextlib
 import os
 import resource
+from collections.abc import Iterator
 
 import msgspec
 import zmq
@@ -11,12 +13,14 @@ import zmq
 from qmio_jupyter.errors import GatewayError
 from qmio_jupyter.wire.messages import Limits
 
-#: The ZAP domain of every server socket. The handler refuses any other aloud: a mismatch must not hang silently.
+#: The ZAP domain of every server socket. The handler refuses any other aloud: a mismatch must not hang.
 ZAP_DOMAIN = "qmio"
 #: A frame may be this much longer than the longest message: CURVE's nonce, authenticator and flags.
 _FRAME_OVERHEAD = 1024
 #: Frames above this many bytes are handed to ZeroMQ without a copy; below, copying is cheaper than tracking.
 _COPY_BELOW = 128 * 1024
+#: Descriptors kept for everything but connections: the ledger, logs, agents' pipes.
+RESERVE = 128
 
 
 class Tuning(msgspec.Struct, frozen=True, kw_only=True):
@@ -35,6 +39,8 @@ class Tuning(msgspec.Struct, frozen=True, kw_only=True):
     handshake_ms: int = 5_000
     #: Connections the kernel keeps waiting to be accepted.
     backlog: int = 1_024
+    #: Connections of keys that nobody knows, at once; above it only known keys are let in.
+    strangers: int = 1_024
     #: How long closing waits for what is still to be sent.
     linger_ms: int = 1_000
     #: First and longest pause between two attempts to connect.
@@ -68,29 +74,41 @@ def readable(socket: zmq.Socket[bytes]) -> bool:
     return bool(int(socket.getsockopt(zmq.EVENTS)) & zmq.POLLIN)
 
 
-def raise_nofile(reserve: int = 128, wanted: int = 65_536) -> int:
-    """Raise the soft limit on open files towards the hard one.
+def raise_nofile(wanted: int = 65_536, reserve: int = RESERVE) -> int:
+    """Raise the soft limit on open files as far as useful, less a reserve that connections cannot use up.
 
     Parameters
     ----------
-    reserve : int
-        Descriptors to keep for everything but connections: the ledger, logs, agents' pipes.
     wanted : int
         No use for more than this.
+    reserve : int
+        Descriptors below the hard limit that only :func:`spare_descriptors` opens up.
 
     Returns
     -------
     int
-        How many connections may be open at once: the new soft limit less `reserve`, at least 1.
+        The soft limit now in force.
+    """
+    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    most = wanted if hard == resource.RLIM_INFINITY else min(wanted, hard)
+    soft = most - reserve if most > 2 * reserve else most
+    resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+    return soft
+
+
+@contextlib.contextmanager
+def spare_descriptors(reserve: int = RESERVE) -> Iterator[None]:
+    """Open up the reserve for a moment: to start an agent or open the ledger while connections hold all else.
+
+    ZeroMQ's accepting thread may take some of it meanwhile, so keep it short.
     """
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    target = wanted if hard == resource.RLIM_INFINITY else min(wanted, hard)
-    if soft != resource.RLIM_INFINITY and soft < target:
-        resource.setrlimit(resource.RLIMIT_NOFILE, (target, hard))
-        soft = target
-    if soft == resource.RLIM_INFINITY:
-        soft = wanted
-    return max(1, soft - reserve)
+    lifted = soft + reserve if hard == resource.RLIM_INFINITY else min(soft + reserve, hard)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (max(soft, lifted), hard))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
 
 
 class Owner:

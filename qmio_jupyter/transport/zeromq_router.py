@@ -9,9 +9,6 @@ bounces, and from silence, whichever comes first.
 from __future__ import annotations
 
 import contextlib
-import ipaddress
-import os
-import stat
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -19,11 +16,13 @@ from pathlib import Path
 import msgspec
 import zmq
 
-from qmio_jupyter.errors import ConfigError, GatewayError, ProtocolError, QmioError
+from qmio_jupyter.errors import GatewayError, ProtocolError, QmioError
+from qmio_jupyter.model.ids import KeyId
 from qmio_jupyter.model.keys import KeyPair
 from qmio_jupyter.model.task import ErrorInfo
 from qmio_jupyter.ports import Peer
-from qmio_jupyter.transport.connections import Connections
+from qmio_jupyter.transport.connections import UNKNOWN, Connection, Connections, Descriptors
+from qmio_jupyter.transport.endpoints import check_endpoint
 from qmio_jupyter.transport.monitor import Monitor
 from qmio_jupyter.transport.sockets import ZAP_DOMAIN, Owner, Tuning, harden, readable, send_frames
 from qmio_jupyter.transport.zap import Admission
@@ -34,10 +33,11 @@ from qmio_jupyter.wire.messages import Failure, Limits, Packet
 DRAIN = 64
 #: Clients ping every 2 s: one that says nothing for this long is taken for gone.
 SILENCE_S = 60.0
+#: Under load without a pause, how long after a socket closed its last messages are still waited for.
+_LAST_WORDS_S = 1.0
 #: ZeroMQ's own routing ids: a zero byte and a 32-bit counter. Any other was chosen by the peer.
 _OWN_ID_BYTES = 5
 _LOOPBACK = "tcp://127.0.0.1:*"
-_LONGEST_IPC_PATH = 107
 
 
 class Received(msgspec.Struct, frozen=True):
@@ -85,6 +85,9 @@ class Router:
         Must be True to listen on anything but loopback.
     limits_of : callable, optional
         What a peer may send; asked for each message before it is decoded. Default: the protocol's limits.
+    is_known : callable, optional
+        Whether a key belongs to somebody; called from ZeroMQ's ZAP thread as well. Only keys it knows are let in
+        while ``tuning.strangers`` others are connected. Default: nobody is known.
 
     Raises
     ------
@@ -101,6 +104,7 @@ class Router:
         *,
         allow_remote: bool = False,
         limits_of: Callable[[Peer], Limits] | None = None,
+        is_known: Callable[[KeyId], bool] = lambda _key: False,
         tuning: Tuning | None = None,
         domain: str = ZAP_DOMAIN,
         clock: Callable[[], float] = time.monotonic,
@@ -113,13 +117,22 @@ class Router:
         self._limits = Limits()
         self._limits_of = limits_of
         self._clock = clock
+        self._is_known = is_known
+        self._strangers = (tuning or Tuning()).strangers
+        self._admitted = 0
         self._connections = Connections()
+        self._descriptors = Descriptors()
+        #: Generations of sockets found closed; what came over them is read before they count as departed.
+        self._closed: set[int] = set()
+        self._closed_since = 0.0
+        self._short_lived: list[Connection] = []
         self._owner = Owner()
         self._context: zmq.Context[zmq.Socket[bytes]] = zmq.Context()
-        self._admission = Admission(self._context)
+        self._admission = Admission(self._context, self._admits)
         self._admission.start()
         self._socket: zmq.Socket[bytes] = self._context.socket(zmq.ROUTER)
         self._monitor: Monitor | None = None
+        self._socket_path: Path | None = None
         try:
             self._open(keys, endpoint, tuning or Tuning(), domain)
         except BaseException:
@@ -144,7 +157,6 @@ class Router:
             socket,
             zmq.EVENT_ACCEPTED
             | zmq.EVENT_DISCONNECTED
-            | zmq.EVENT_CLOSED
             | zmq.EVENT_HANDSHAKE_FAILED_NO_DETAIL
             | zmq.EVENT_HANDSHAKE_FAILED_PROTOCOL
             | zmq.EVENT_HANDSHAKE_FAILED_AUTH,
@@ -158,7 +170,8 @@ class Router:
                 hint="Is another gateway running there? `jupyter qmio status` tells.",
             ) from None
         if endpoint.startswith("ipc://"):
-            Path(endpoint.removeprefix("ipc://")).chmod(0o600)
+            self._socket_path = Path(endpoint.removeprefix("ipc://"))
+            self._socket_path.chmod(0o600)
 
     # ------------------------------------------------------------ receiving
 
@@ -178,7 +191,8 @@ class Router:
         Never raises for what a peer sent. Sets `needs_another_turn` if it stopped at the bound.
         """
         self._owner.check("router")
-        closed, before = self._closed_descriptors(), self._connections.next_number
+        self._watch()
+        closed = frozenset(self._closed)
         now = self._clock()
         messages: list[Received | Malformed] = []
         for _ in range(at_most):
@@ -189,9 +203,9 @@ class Router:
             if message is not None:
                 messages.append(message)
         self.needs_another_turn = readable(self._socket)
-        if closed:
-            # Only now: what they had still said before they left is above.
-            self._connections.closed(closed, before)
+        if not self.needs_another_turn or now - self._closed_since > _LAST_WORDS_S:
+            # Only now: what they had said before they left is above.
+            self._bury(closed)
         return messages
 
     def _take(self) -> list[zmq.Frame] | None:
@@ -217,15 +231,17 @@ class Router:
             self.figures.refused += 1
             self._refuse_fixed_id(frames)
             return None
-        connection = self._connections.heard(routing_id, key, address, descriptor, now)
+        connection = self._connections.find(routing_id, key) or self._meet(
+            routing_id, key, address, descriptor
+        )
+        connection.heard = now
         if connection.is_dropped:
             return None
         peer = connection.peer
         limits = self._limits if self._limits_of is None else self._limits_of(peer)
         try:
-            # Sizes are checked by decode before anything else; `bytes` copies, so measure first.
-            body = [frame.buffer for frame in frames[1:]]
-            packet = decode(body, limits)
+            # Views: sizes are checked before anything is copied.
+            packet = decode([frame.buffer for frame in frames[1:]], limits)
         except QmioError as error:
             self.figures.malformed += 1
             return Malformed(connection.number, peer, error, error.request_id)
@@ -255,8 +271,10 @@ class Router:
     def send_encoded(self, connection: int, frames: Sequence[bytes]) -> bool:
         """Send frames made by ``wire.codec.encode``: one encoding for many watchers."""
         self._owner.check("router")
+        self._watch()
         found = self._connections.get(connection)
-        if found is None:
+        # A closed socket's routing id may already be somebody else's.
+        if found is None or found.generation in self._closed:
             self.figures.undeliverable += 1
             return False
         try:
@@ -294,25 +312,61 @@ class Router:
     def departed(self, silence_s: float = SILENCE_S) -> list[int]:
         """Return the connections found gone since the last call; ask once a second or so, after `receive`."""
         self._owner.check("router")
-        closed = self._closed_descriptors()
-        if closed:
-            self._connections.closed(closed, self._connections.next_number)
+        self._watch()
+        if not readable(self._socket):
+            self._bury(frozenset(self._closed))
         self._connections.forget_silent(self._clock() - silence_s)
         return self._connections.take_departed()
 
-    def _closed_descriptors(self) -> set[int]:
-        closed: set[int] = set()
+    def _meet(self, routing_id: bytes, key: KeyId, address: str, descriptor: int) -> Connection:
+        """Return a new connection; 0 is the generation of one whose socket is closed already."""
+        self._watch()
+        generation = self._descriptors.generation(descriptor) if descriptor >= 0 else UNKNOWN
+        connection = self._connections.add(
+            routing_id, Peer(key=key, address=address), generation, is_known=self._is_known(key)
+        )
+        if not generation:
+            self._short_lived.append(connection)
+        return connection
+
+    def _watch(self) -> None:
+        """Learn from the monitor which sockets were opened and closed."""
         if self._monitor is None:
-            return closed
+            return
         for event in self._monitor.take():
             if event.event == zmq.EVENT_ACCEPTED:
                 self.figures.accepted_connections += 1
-            elif event.event in (zmq.EVENT_DISCONNECTED, zmq.EVENT_CLOSED):
+                self._descriptors.accepted(event.value)
+            elif event.event == zmq.EVENT_DISCONNECTED:
                 self.figures.closed_connections += 1
-                closed.add(event.value)
+                if not self._closed:
+                    self._closed_since = self._clock()
+                self._closed.add(self._descriptors.closed(event.value))
+                self._closed.discard(0)
             else:
                 self.figures.failed_handshakes += 1
-        return closed
+        self._admitted = 0
+
+    def _bury(self, closed: frozenset[int]) -> None:
+        """Report the connections over these closed sockets as departed."""
+        for generation in closed:
+            connection = self._connections.over(generation)
+            if connection is not None:
+                self._connections.remove(connection)
+        self._closed -= closed
+        for connection in self._short_lived:
+            self._connections.remove(connection)
+        self._short_lived.clear()
+
+    def _admits(self, key: KeyId) -> bool:
+        """Say whether a key may connect now. Runs in the ZAP thread: reads a few numbers, changes one."""
+        if self._is_known(key):
+            return True
+        strangers = len(self._descriptors) - self._connections.known + self._admitted
+        if strangers >= self._strangers:
+            return False
+        self._admitted += 1
+        return True
 
     def close(self) -> None:
         """Send what is still queued, for at most the linger time, then release everything. Idempotent."""
@@ -323,6 +377,8 @@ class Router:
             self._monitor = None
         self._socket.close()
         self._admission.stop()
+        if self._socket_path is not None:
+            self._socket_path.unlink(missing_ok=True)
         # Without term the process could end before the last messages are on their way.
         self._context.term()
 
@@ -339,49 +395,3 @@ def sender(frame: zmq.Frame) -> tuple[str, str, int]:
     except zmq.ZMQError:
         return str(key), "", -1
     return str(key), str(address), descriptor
-
-
-def check_endpoint(endpoint: str, *, allow_remote: bool) -> None:
-    """Refuse an endpoint that would let in others than was said.
-
-    Raises
-    ------
-    ConfigError
-        For another transport than tcp and ipc, a name in place of an address, an address that is not loopback
-        unless `allow_remote`, or a socket path in a directory that others may enter.
-    """
-    if endpoint.startswith("ipc://"):
-        _check_ipc(Path(endpoint.removeprefix("ipc://")))
-        return
-    host, _, port = endpoint.removeprefix("tcp://").rpartition(":")
-    if not endpoint.startswith("tcp://") or not host or not (port == "*" or port.isdigit()):
-        raise ConfigError(
-            f"{endpoint} is no endpoint", hint="Use tcp://127.0.0.1:* or ipc:///path/to/socket."
-        )
-    try:
-        is_loopback = ipaddress.ip_address(host.strip("[]")).is_loopback
-    except ValueError:
-        # An interface name or `*`: never only loopback for certain.
-        is_loopback = False
-    if not is_loopback and not allow_remote:
-        raise ConfigError(
-            f"{endpoint} is reachable from other hosts", hint="Use tcp://127.0.0.1:*, or allow remote peers."
-        )
-
-
-def _check_ipc(path: Path) -> None:
-    if not path.is_absolute() or len(os.fsencode(path)) > _LONGEST_IPC_PATH:
-        raise ConfigError(
-            f"A socket path must be absolute and at most {_LONGEST_IPC_PATH} bytes: {path}",
-            hint="Use a shorter directory.",
-        )
-    try:
-        facts = path.parent.lstat()
-    except OSError as problem:
-        raise ConfigError(f"{path.parent}: {problem.strerror}", code="config.file", hint="Make it.") from None
-    if not stat.S_ISDIR(facts.st_mode) or facts.st_uid != os.geteuid() or facts.st_mode & 0o077:
-        raise ConfigError(
-            f"{path.parent} must be your own directory of mode 0700 to hold a socket",
-            code="config.permissions",
-            hint=f"chmod 700 {path.parent}",
-        )
