@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Callable, Mapping
+from pathlib import Path
 
 from qmio_jupyter.config import connection
 from qmio_jupyter.config.places import Places
@@ -14,8 +15,9 @@ from qmio_jupyter.errors import GatewayError
 ARGV = ("-P", "-m", "qmio_jupyter.cli.daemon", "gateway", "--embedded")
 #: A log larger than this is set aside before a start.
 LOG_BYTES = 10 * 2**20
-#: After the process ended, how long its (or a rival's) connection file is still waited for.
-RIVAL_S = 5.0
+#: After the process ended, how long the connection file is still waited for where no lock tells of a rival.
+GRACE_S = 1.0
+LOCKS = Path("/proc/locks")
 
 
 class Starter:
@@ -51,7 +53,11 @@ class Starter:
             if wanted:
                 self._spawn(now_s)
             return
-        if self._ended is not None and self._status != 0 and now_s - self._ended >= RIVAL_S:
+        if (
+            self._ended is not None
+            and now_s - self._ended >= GRACE_S
+            and not is_locked(self._places.lock_file)
+        ):
             self._fail(f"it ended with status {self._status}")
         if now_s >= self._deadline:
             self._fail(f"it was not up after {self._timeout_s:g} s")
@@ -106,6 +112,17 @@ class Starter:
             hint=f"See {log}",
             code="gateway.start",
         )
+
+
+def is_locked(path: Path) -> bool:
+    """Return whether a process holds a lock on `path`: looked up, so that no starting gateway is disturbed."""
+    try:
+        info = path.stat()
+        locks = LOCKS.read_text(encoding="ascii", errors="replace")
+    except OSError:
+        return False
+    name = f"{os.major(info.st_dev):02x}:{os.minor(info.st_dev):02x}:{info.st_ino}"
+    return any(name in line.split() for line in locks.splitlines())
 
 
 def _last_words(tail: bytes) -> str:
