@@ -35,7 +35,6 @@ class Starter:
         self._say = say
         self._timeout_s = timeout_s
         self._pid = 0
-        self._started = 0.0
         self._deadline: float | None = None
         self._ended: float | None = None
         self._status = 0
@@ -81,10 +80,27 @@ class Starter:
 
     def _spawn(self, now_s: float) -> None:
         log = self._places.gateway_log
+        try:
+            self._pid = self._spawn_into(log)
+        except OSError as problem:
+            raise GatewayError(
+                f"the embedded gateway could not be started ({problem})",
+                hint=f"Check {log}",
+                code="gateway.start",
+            ) from problem
+        self._deadline = now_s + self._timeout_s
+        self._ended = None
+        self._status = 0
+        self._say(
+            f"Starting a gateway of your own on {connection.this_host()}: it is shared by your notebooks "
+            f"and terminals here, and stops when idle (log: {log})."
+        )
+
+    def _spawn_into(self, log: Path) -> int:
         if log.exists() and log.stat().st_size > LOG_BYTES:
             log.replace(log.with_suffix(".log.1"))
         append = os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_NOFOLLOW
-        self._pid = os.posix_spawn(
+        return os.posix_spawn(
             sys.executable,
             [sys.executable, *ARGV],
             self._environ,
@@ -95,20 +111,13 @@ class Starter:
             ],
             setsid=True,
         )
-        self._started = now_s
-        self._deadline = now_s + self._timeout_s
-        self._ended = None
-        self._status = 0
-        self._say(
-            f"Starting a gateway of your own on {connection.this_host()}: it is shared by your notebooks "
-            f"and terminals here, and stops when idle (log: {log})."
-        )
 
     def _fail(self, why: str) -> None:
         self._deadline = None
         log = self._places.gateway_log
+        tail = log.read_bytes()[-4096:] if log.exists() else b""
         raise GatewayError(
-            f"the embedded gateway did not start: {why}{_last_words(log.read_bytes()[-4096:])}",
+            f"the embedded gateway did not start: {why}{_last_words(tail)}",
             hint=f"See {log}",
             code="gateway.start",
         )
