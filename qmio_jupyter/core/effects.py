@@ -34,12 +34,16 @@ class Accepted(_Reply, frozen=True, kw_only=True):
     """The task is in the ledger (also for a repeated submit: `view` is its present state)."""
 
     view: TaskView
+    #: True for an ended task: only id, state and revision are sure, the shell reads the rest from the store.
+    from_index: bool = False
 
 
 class TaskShown(_Reply, frozen=True, kw_only=True):
     """Reply to `Cancel`."""
 
     view: TaskView
+    #: As in `Accepted`.
+    from_index: bool = False
 
 
 class SessionShown(_Reply, frozen=True, kw_only=True):
@@ -124,7 +128,8 @@ class CloseConnections(_Effect, frozen=True, kw_only=True):
     key: KeyId
 
 
-Effect = (
+#: Every effect that answers a request.
+Reply = (
     Refused
     | Acknowledged
     | Accepted
@@ -136,12 +141,9 @@ Effect = (
     | AgentWelcomed
     | Renewed
     | ClaimRecorded
-    | Dispatch
-    | AbortClaim
-    | Publish
-    | PublishPartial
-    | CloseConnections
 )
+
+Effect = Reply | Dispatch | AbortClaim | Publish | PublishPartial | CloseConnections
 
 
 class Step(msgspec.Struct, frozen=True):

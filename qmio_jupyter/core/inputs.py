@@ -27,7 +27,9 @@ class _Input(msgspec.Struct, frozen=True, kw_only=True):
     pass
 
 
-class _Request(_Input, frozen=True, kw_only=True):
+class Request(_Input, frozen=True, kw_only=True):
+    """Anything somebody sent: it is answered, or refused, to its origin."""
+
     origin: Origin
 
 
@@ -35,7 +37,7 @@ class Tick(_Input, frozen=True, kw_only=True):
     """Time has passed; due at the latest at ``Core.next_deadline()``."""
 
 
-class OpenSession(_Request, frozen=True, kw_only=True):
+class OpenSession(Request, frozen=True, kw_only=True):
     """Open, or renew, the session of the origin's key. The shell has verified uid and allocation.
 
     `session_id` is used if the key has no open session; otherwise that one is renewed and replied.
@@ -51,7 +53,7 @@ class OpenSession(_Request, frozen=True, kw_only=True):
     grant_id: GrantId | None = None
 
 
-class CloseSession(_Request, frozen=True, kw_only=True):
+class CloseSession(Request, frozen=True, kw_only=True):
     """Close the session of the origin's key."""
 
 
@@ -62,7 +64,7 @@ class EndJobSessions(_Input, frozen=True, kw_only=True):
     job_id: str
 
 
-class CreateGrant(_Request, frozen=True, kw_only=True):
+class CreateGrant(Request, frozen=True, kw_only=True):
     """Issuer: promise a session. Idempotent by id and content."""
 
     grant_id: GrantId
@@ -74,7 +76,7 @@ class CreateGrant(_Request, frozen=True, kw_only=True):
     budget_s: float | None = None
 
 
-class BindGrant(_Request, frozen=True, kw_only=True):
+class BindGrant(Request, frozen=True, kw_only=True):
     """Issuer: tie a grant to its Slurm job. Only the grant's own issuer may."""
 
     grant_id: GrantId
@@ -82,49 +84,49 @@ class BindGrant(_Request, frozen=True, kw_only=True):
     job_id: str
 
 
-class RevokeGrant(_Request, frozen=True, kw_only=True):
+class RevokeGrant(Request, frozen=True, kw_only=True):
     """Issuer: end a grant and the sessions opened with it."""
 
     grant_id: GrantId
 
 
-class CreateBooking(_Request, frozen=True, kw_only=True):
+class CreateBooking(Request, frozen=True, kw_only=True):
     """Operator: hold a device for a time."""
 
     booking: Booking
 
 
-class CancelBooking(_Request, frozen=True, kw_only=True):
+class CancelBooking(Request, frozen=True, kw_only=True):
     """Operator: give it back."""
 
     booking_id: BookingId
 
 
-class EnrolKey(_Request, frozen=True, kw_only=True):
+class EnrolKey(Request, frozen=True, kw_only=True):
     """Operator: give a key a role."""
 
     enrolment: Enrolment
 
 
-class RevokeKey(_Request, frozen=True, kw_only=True):
+class RevokeKey(Request, frozen=True, kw_only=True):
     """Operator: forget a key, close its sessions."""
 
     key: KeyId
 
 
-class QueryPrograms(_Request, frozen=True, kw_only=True):
+class QueryPrograms(Request, frozen=True, kw_only=True):
     """Ask which of these the origin's tenant has to upload."""
 
     digests: tuple[Digest, ...]
 
 
-class PutPrograms(_Request, frozen=True, kw_only=True):
+class PutPrograms(Request, frozen=True, kw_only=True):
     """Store programs for the origin's tenant. The shell has checked digests and media types."""
 
     programs: tuple[Program, ...]
 
 
-class Submit(_Request, frozen=True, kw_only=True):
+class Submit(Request, frozen=True, kw_only=True):
     """Queue a task of the origin's session. Idempotent by (task_id, spec_digest)."""
 
     task_id: TaskId
@@ -133,19 +135,19 @@ class Submit(_Request, frozen=True, kw_only=True):
     programs: tuple[Program, ...] = ()
 
 
-class Cancel(_Request, frozen=True, kw_only=True):
+class Cancel(Request, frozen=True, kw_only=True):
     """Cancel a task of the origin's tenant."""
 
     task_id: TaskId
 
 
-class Forget(_Request, frozen=True, kw_only=True):
+class Forget(Request, frozen=True, kw_only=True):
     """Remove a final task of the origin's tenant."""
 
     task_id: TaskId
 
 
-class Announce(_Request, frozen=True, kw_only=True):
+class Announce(Request, frozen=True, kw_only=True):
     """An agent is here, with what it hosts and holds."""
 
     agent: str
@@ -158,40 +160,40 @@ class Announce(_Request, frozen=True, kw_only=True):
     snapshot: Snapshot | None = None
 
 
-class Held(_Request, frozen=True, kw_only=True):
+class Held(Request, frozen=True, kw_only=True):
     """An agent acknowledges a dispatch."""
 
     ref: ClaimRef
 
 
-class Started(_Request, frozen=True, kw_only=True):
+class Started(Request, frozen=True, kw_only=True):
     """A claim runs."""
 
     ref: ClaimRef
 
 
-class Renew(_Request, frozen=True, kw_only=True):
+class Renew(Request, frozen=True, kw_only=True):
     """An agent still holds these claims."""
 
     refs: tuple[ClaimRef, ...]
     stages: tuple[str, ...] = ()
 
 
-class Progress(_Request, frozen=True, kw_only=True):
+class Progress(Request, frozen=True, kw_only=True):
     """Cumulative partial counts of a claim."""
 
     ref: ClaimRef
     result: TaskResult
 
 
-class Finish(_Request, frozen=True, kw_only=True):
+class Finish(Request, frozen=True, kw_only=True):
     """A claim ended."""
 
     ref: ClaimRef
     outcome: Outcome
 
 
-class GiveBack(_Request, frozen=True, kw_only=True):
+class GiveBack(Request, frozen=True, kw_only=True):
     """An agent cannot take the claim now."""
 
     ref: ClaimRef

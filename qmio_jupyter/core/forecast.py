@@ -1,0 +1,155 @@
+"""What users are told of the queue: positions and estimates, from one forward run per device for everybody.
+
+A number told is remembered. If it gets worse, the view that says so names the cause: whatever has happened to the
+device's queue since the last publication. A worse number without a cause is a defect (`invariants.check`).
+"""
+
+from __future__ import annotations
+
+from qmio_jupyter.core import eta, queue, view
+from qmio_jupyter.core.calendar import Calendar
+from qmio_jupyter.core.effects import Publish
+from qmio_jupyter.core.queue import Place
+from qmio_jupyter.core.state import Device, Draft, Shown, State
+from qmio_jupyter.model.ids import TaskId, Tenant
+from qmio_jupyter.model.task import Estimate, Task, TaskState, TaskView
+
+#: An end that cannot be told: the holder of a booking is not idle while it runs.
+_RUNNING = 1 << 62
+
+
+def calendar(state: State, device: Device) -> Calendar | None:
+    """Return the bookings in force or to come, None if there are none. Live claims count as running on."""
+    if not device.bookings:
+        return None
+    ends = dict(device.last_end_ms)
+    for claims in device.claims.values():
+        for task_id in claims:
+            ends[state.tasks[task_id].owner.tenant] = _RUNNING
+    return _calendar(state, device, ends)
+
+
+def _calendar(state: State, device: Device, ends: dict[Tenant, int]) -> Calendar:
+    for booking in device.bookings.values():
+        if booking.holder is not None:
+            ends[booking.holder] = max(ends.get(booking.holder, 0), device.since_ms)
+    return Calendar(device.bookings.values(), state.pace(device), ends)
+
+
+def changed(state: State, device: Device, cause: str = "") -> None:
+    """Note that a device's queue changed, and why if that may worsen positions; publish soon."""
+    device.places = None
+    if cause and cause not in device.causes:
+        device.causes.append(cause)
+    if device.entries or device.shown:
+        due_ms = device.published_ms + round(1000 / state.config.publish_hz)
+        state.timers.set(max(due_ms, state.now_ms), "publish", device.name)
+
+
+def places(state: State, device: Device) -> list[Place]:
+    """Return the forward run of the queue as it is (kept until the queue changes, or time may change it)."""
+    if device.places is not None and (device.places[0] == state.now_ms or not device.bookings):
+        return device.places[1]
+    pace = state.pace(device)
+    servers: list[int] = []
+    ends = dict(device.last_end_ms)
+    for agent in device.present():
+        held = sorted(device.claims.get(agent.name, ()))
+        for task_id in held[: agent.credit]:
+            task = state.tasks[task_id]
+            end_ms = max(
+                state.claims[task_id].claimed_ms + round(task.predicted_s * pace * 1000), state.now_ms
+            )
+            servers.append(end_ms)
+            ends[task.owner.tenant] = max(end_ms, ends.get(task.owner.tenant, 0))
+        servers.extend(
+            [max(state.now_ms, agent.paused_until_ms, agent.silent_until_ms)] * (agent.credit - len(held))
+        )
+    outlook = _calendar(state, device, ends) if device.bookings else None
+    found = queue.run_forward(device.ready, servers, outlook, pace)
+    device.places = (state.now_ms, found)
+    return found
+
+
+def show(device: Device, task_id: TaskId, position: int, start_ms: int | None) -> str:
+    """Remember what a user is told; return the cause to name if it is worse than what she was told before."""
+    before = device.shown.get(task_id)
+    device.shown[task_id] = Shown(position, start_ms)
+    if before is None or position <= before.position:
+        return ""
+    if device.causes:
+        return "; ".join(device.causes[-2:])
+    if device.bookings:
+        first = min(device.bookings.values(), key=lambda booking: (booking.from_ms, booking.booking_id))
+        return f"a {first.kind} booking holds the device"
+    device.unexplained.append(f"{task_id}: {before.position} -> {position}")
+    return "the queue was put in order"
+
+
+def of(state: State, task: Task, cause: str, exact_up_to: int) -> TaskView:
+    """Return the view of a live task; its position is told if the queue is no longer than `exact_up_to`.
+
+    In a longer queue the position last told is repeated; the next publication brings the exact one.
+    """
+    device = state.device_of(task)
+    if task.state is not TaskState.QUEUED:
+        return view.of(task, cause=cause, end=_end(state, device, task))
+    if len(device.entries) > exact_up_to:
+        last = device.shown.get(task.task_id)
+        if last is None:
+            return view.of(task, cause=cause)
+        return _queued(state, device, task, last.position, last.start_ms, cause)
+    found = places(state, device)
+    position = queue.positions(found)[task.task_id]
+    start_ms = next(place.start_ms for place in found if place.task_id == task.task_id)
+    worse = show(device, task.task_id, position, start_ms)
+    return _queued(state, device, task, position, start_ms, cause or worse)
+
+
+def publish(state: State, device: Device, draft: Draft) -> None:
+    """Tell all watchers of a device's queue what has changed for them, and forget the causes."""
+    device.published_ms = state.now_ms
+    device.places = None
+    found = places(state, device)
+    positions = queue.positions(found)
+    for place in found:
+        before = device.shown.get(place.task_id)
+        position = positions[place.task_id]
+        if before is not None and before.position == position and not _moved(state, before, place):
+            continue
+        cause = show(device, place.task_id, position, place.start_ms)
+        task = state.tasks[place.task_id]
+        draft.effects.append(Publish(view=_queued(state, device, task, position, place.start_ms, cause)))
+    device.causes.clear()
+    if found:
+        state.timers.set(state.now_ms + round(state.config.refresh_s * 1000), "publish", device.name)
+
+
+def _moved(state: State, before: Shown, place: Place) -> bool:
+    if before.start_ms is None or place.start_ms is None:
+        return before.start_ms is not place.start_ms
+    wait_ms = max(place.start_ms - state.now_ms, 0)
+    return abs(place.start_ms - before.start_ms) > max(1000, wait_ms // 5)
+
+
+def _estimate(state: State, device: Device, ms: int) -> Estimate:
+    p50, p90 = eta.quantiles(device.row.model)
+    seconds = max(ms - state.now_ms, 0) / 1000
+    return Estimate(p50_s=seconds, p90_s=seconds * max(1.0, p90 / p50), samples=device.row.model.samples)
+
+
+def _queued(
+    state: State, device: Device, task: Task, position: int, start_ms: int | None, cause: str
+) -> TaskView:
+    start = end = None
+    if start_ms is not None:
+        start = _estimate(state, device, start_ms)
+        end = _estimate(state, device, start_ms + round(task.predicted_s * state.pace(device) * 1000))
+    return view.of(task, position=position, start=start, end=end, cause=cause)
+
+
+def _end(state: State, device: Device, task: Task) -> Estimate | None:
+    claim = state.claims.get(task.task_id)
+    if claim is None:
+        return None
+    return _estimate(state, device, claim.claimed_ms + round(task.predicted_s * state.pace(device) * 1000))

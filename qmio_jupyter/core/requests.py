@@ -1,0 +1,177 @@
+"""What users ask for: submit, cancel, forget. Another tenant's task looks exactly like an absent one."""
+
+from __future__ import annotations
+
+from qmio_jupyter.core import claim, eta, forecast, grant, life, programs, session
+from qmio_jupyter.core.effects import Accepted, Acknowledged, TaskShown
+from qmio_jupyter.core.inputs import Cancel, Forget, Submit
+from qmio_jupyter.core.records import TaskForgotten, TaskInserted
+from qmio_jupyter.core.refusal import refusal
+from qmio_jupyter.core.state import Device, Draft, State
+from qmio_jupyter.errors import from_code
+from qmio_jupyter.model.access import Session
+from qmio_jupyter.model.ids import TaskId, is_id
+from qmio_jupyter.model.program import Program
+from qmio_jupyter.model.task import Owner, Stamp, Task, TaskState
+
+_PACES = ("fast", "real")
+
+
+def submit(state: State, request: Submit, draft: Draft) -> None:
+    """Queue a task; the same one again is answered with its present state."""
+    own = session.require(state, request.origin, draft)
+    if _is_known(state, request, own):
+        draft.show = (Accepted, request.origin, request.task_id, request.spec)
+        return
+    device = _device(state, request, own)
+    attached = {program.digest: program for program in request.programs}
+    task = _check(state, request, own, device, attached)
+    for digest in life.programs_of(task):
+        if digest in attached:
+            programs.store(state, own.tenant, attached[digest], draft)
+    programs.refer(state, own.tenant, life.programs_of(task))
+    device.ready.arrive(state.now_ms)
+    draft.records.append(TaskInserted(task=task))
+    life.enter(state, task)
+    draft.devices[device.name] = None
+    draft.show = (Accepted, request.origin, task.task_id, request.spec)
+    forecast.changed(state, device, "a task of a lighter user arrived")
+
+
+def _is_known(state: State, request: Submit, own: Session) -> bool:
+    live, ended = state.tasks.get(request.task_id), state.ended.get(request.task_id)
+    if live is not None:
+        known = (live.owner.tenant, live.spec_digest)
+    elif ended is not None:
+        known = (ended.tenant, ended.spec_digest)
+    else:
+        return False
+    if known != (own.tenant, request.spec_digest):
+        raise refusal("task.conflict", f"task id {request.task_id} is taken by another task")
+    return True
+
+
+def _device(state: State, request: Submit, own: Session) -> Device:
+    device = state.devices.get(request.spec.device)
+    if device is None or (own.devices and device.name not in own.devices):
+        raise refusal("device.unknown", f"no device {request.spec.device[:64]!r}")
+    return device
+
+
+def _check(state: State, request: Submit, own: Session, device: Device, attached: dict[str, Program]) -> Task:
+    """Return the task to queue, or refuse it for the first reason found."""
+    if not (is_id(request.task_id) and request.task_id.startswith("t-")):
+        raise refusal("usage", f"{request.task_id[:64]!r} is no task id")
+    _check_spec(request, device)
+    if (error := claim.obstacle(device.row, request.spec.options)) is not None:
+        raise from_code(error.code, error.message, hint=error.hint)
+    for count, limit, whose in (
+        (state.live_by_session[own.session_id], state.config.live_per_session, "this session"),
+        (state.live_by_tenant[own.tenant], state.config.live_per_tenant, own.tenant),
+    ):
+        if count >= limit:
+            raise refusal("limit.queue", f"{limit} tasks of {whose} are queued or running", retryable=True)
+    digests = dict.fromkeys(item.program for item in request.spec.items)
+    programs.check_media_types(state, own.tenant, digests, attached, device.row.description)
+    programs.check_room(state, own.tenant, [attached[digest] for digest in digests if digest in attached])
+    row = device.row
+    predicted_s = eta.predict(row.model, row.description.cost, request.spec, state.config.least_s)
+    if predicted_s > state.config.longest_task_s:
+        raise refusal(
+            "limit.duration",
+            f"predicted to take {predicted_s:.3g} s, the longest allowed is {state.config.longest_task_s:.3g} s",
+        )
+    grant.check_budget(state, own, predicted_s)
+    now = state.now_ms
+    return Task(
+        task_id=request.task_id,
+        owner=Owner(tenant=own.tenant, uid=own.uid, session_id=own.session_id),
+        spec=request.spec,
+        spec_digest=request.spec_digest,
+        state=TaskState.QUEUED,
+        revision=1,
+        submitted_ms=now,
+        updated_ms=now,
+        predicted_s=predicted_s,
+        timeline=(Stamp(stage="accepted", at_ms=now), Stamp(stage="queued", at_ms=now)),
+    )
+
+
+def _check_spec(request: Submit, device: Device) -> None:
+    description, options = device.row.description, request.spec.options
+    if not request.spec.items:
+        raise refusal("program", "a task needs at least one item")
+    for index, item in enumerate(request.spec.items):
+        if not 1 <= item.shots <= description.max_shots:
+            raise refusal(
+                "limit.shots",
+                f"item {index} asks for {item.shots} shots, {device.name} does 1 to {description.max_shots}",
+            )
+        if item.observables or item.precision is not None:
+            raise refusal("program.unsupported", f"item {index}: observables are not taken yet")
+    if options.pace not in _PACES:
+        raise refusal("usage.option", f"pace {options.pace[:32]!r} is neither fast nor real")
+    unknown = [key for key, _ in options.device_options if key not in description.options]
+    if unknown:
+        raise refusal("device.option", f"{device.name} has no option {unknown[0][:64]!r}")
+
+
+def _own_live(state: State, task_id: TaskId, own: Session) -> Task | None:
+    """Return the tenant's live task, None if it has ended.
+
+    Raises
+    ------
+    UnknownTaskError
+        If there is none, or it is another tenant's.
+    """
+    task, ended = state.tasks.get(task_id), state.ended.get(task_id)
+    if task is not None and task.owner.tenant == own.tenant:
+        return task
+    if ended is not None and ended.tenant == own.tenant:
+        return None
+    raise refusal("task.unknown", f"no task {task_id[:64]!r} of yours")
+
+
+def cancel(state: State, request: Cancel, draft: Draft) -> None:
+    """Cancel a task: at once if it waits, through its agent if it is claimed; an ended one stays as it is."""
+    own = session.require(state, request.origin, draft)
+    task = _own_live(state, request.task_id, own)
+    draft.show = (TaskShown, request.origin, request.task_id, None)
+    if task is None:
+        return
+    device = state.device_of(task)
+    if task.state is TaskState.QUEUED:
+        life.end(state, draft, task, TaskState.CANCELLED)
+        forecast.changed(state, device, "a task was cancelled")
+        return
+    if task.state is not TaskState.CANCELLING:
+        life.advance(state, draft, task, TaskState.CANCELLING)
+    held = state.claims[task.task_id]
+    claim.abort(device, held, draft)
+    claim.sent_again(state, held)
+
+
+def forget(state: State, request: Forget, draft: Draft) -> None:
+    """Remove an ended task from the ledger."""
+    own = session.require(state, request.origin, draft)
+    if _own_live(state, request.task_id, own) is not None:
+        raise refusal("task.not_finished", f"task {request.task_id} has not ended", hint="Cancel it first.")
+    drop_ended(state, request.task_id, draft)
+    draft.reply = Acknowledged(origin=request.origin)
+
+
+def drop_ended(state: State, task_id: TaskId, draft: Draft) -> None:
+    """Remove an ended task and count its references out."""
+    ended = state.ended.pop(task_id)
+    programs.unrefer(state, ended.tenant, ended.programs)
+    draft.records.append(TaskForgotten(task_id=task_id))
+
+
+def drop_old(state: State, draft: Draft) -> None:
+    """Remove ended tasks past their retention, oldest first."""
+    before_ms = state.now_ms - round(state.config.retention_s * 1000)
+    for task_id, ended in list(state.ended.items()):
+        if ended.updated_ms > before_ms and len(state.ended) <= state.config.retained_tasks:
+            state.timers.set(ended.updated_ms + round(state.config.retention_s * 1000), "retention", "")
+            return
+        drop_ended(state, task_id, draft)
