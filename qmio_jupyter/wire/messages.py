@@ -340,6 +340,8 @@ class GatewayState(_Message, frozen=True, kw_only=True, tag="gateway.state"):
     store: str
     store_ok: bool
     log: str = ""
+    #: Counters since the start as (name, value): messages, accepted, refused, commits, failed_commits, ...
+    figures: tuple[tuple[str, int], ...] = ()
 
 
 class GatewayStop(_Message, frozen=True, kw_only=True, tag="gateway.stop"):

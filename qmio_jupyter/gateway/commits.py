@@ -1,0 +1,86 @@
+"""Turns on their way to the disk: batches to the store, tickets back to the loop, in order."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from concurrent.futures import Future
+
+from qmio_jupyter.core.records import Record
+from qmio_jupyter.gateway.metrics import Figures
+from qmio_jupyter.gateway.release import Releases
+from qmio_jupyter.gateway.turn import Output, Turn
+from qmio_jupyter.ports import TaskStore
+
+#: Called in the loop with the records of a batch that is on disk.
+OnDisk = Callable[[tuple[Record, ...]], None]
+#: Called in the loop, once per failure, with the outputs that will never leave and the error.
+OnFailure = Callable[[list[Output], BaseException], None]
+
+
+class Commits:
+    """Hands batches to the store and learns, in the loop, what became of them.
+
+    Parameters
+    ----------
+    store : TaskStore
+        Whose futures end in its own thread, in the order of the commits.
+    releases : Releases
+        Where turns wait for their commit.
+    loop : AbstractEventLoop
+        The loop this object lives in.
+    on_disk, on_failure : callable
+        See above.
+    figures : Figures
+        Counters.
+    """
+
+    def __init__(
+        self,
+        store: TaskStore,
+        releases: Releases,
+        loop: asyncio.AbstractEventLoop,
+        *,
+        on_disk: OnDisk,
+        on_failure: OnFailure,
+        figures: Figures,
+    ) -> None:
+        self._store = store
+        self._releases = releases
+        self._loop = loop
+        self._on_disk = on_disk
+        self._on_failure = on_failure
+        self._figures = figures
+        # Rises with every failure: what was committed before it no longer counts.
+        self._generation = 0
+        #: Batches given to the store and not yet heard of.
+        self.under_way = 0
+
+    def submit(self, turn: Turn) -> None:
+        """Hold a turn's outputs until its records are on disk."""
+        if not turn.records:
+            if turn.outputs:
+                self._releases.hold(turn)
+            return
+        ticket = self._releases.hold(turn)
+        generation = self._generation
+        self.under_way += 1
+
+        def ended(future: Future[None]) -> None:
+            self._loop.call_soon_threadsafe(self._ended, future, generation, ticket, turn.records)
+
+        self._store.commit(turn.records).add_done_callback(ended)
+
+    def _ended(self, future: Future[None], generation: int, ticket: int, records: tuple[Record, ...]) -> None:
+        self.under_way -= 1
+        if generation != self._generation:
+            return
+        error = future.exception()
+        if error is None:
+            self._figures.commits += 1
+            self._releases.committed(ticket)
+            self._on_disk(records)
+            return
+        self._figures.failed_commits += 1
+        self._generation += 1
+        self._on_failure(self._releases.drop(), error)

@@ -1,0 +1,120 @@
+"""Core effects to outputs: replies, dispatches, aborts, and events for those who watch."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from qmio_jupyter.core import effects as fx
+from qmio_jupyter.gateway.links import Links
+from qmio_jupyter.gateway.metrics import Figures
+from qmio_jupyter.gateway.translate import to_reply
+from qmio_jupyter.gateway.turn import Output, Read, Send, Ship, Turn, packet, reply
+from qmio_jupyter.gateway.watchers import Watchers
+from qmio_jupyter.model.ids import TaskId, Tenant
+from qmio_jupyter.model.task import TaskView
+from qmio_jupyter.wire import messages as m
+
+#: Makes another reply of a reply (`Welcome` of a session's state).
+Change = Callable[[m.Message], m.Message]
+
+
+class Outgoing:
+    """Makes turns of steps.
+
+    Parameters
+    ----------
+    links : Links
+        Which connections a key has.
+    watchers : Watchers
+        Who is told of which task; a submission's sender is added here.
+    figures : Figures
+        Counters.
+    """
+
+    def __init__(self, links: Links, watchers: Watchers, figures: Figures) -> None:
+        self._links = links
+        self._watchers = watchers
+        self._figures = figures
+
+    def turn(
+        self, step: fx.Step, epoch: int, tenant: Tenant | None = None, change: Change | None = None
+    ) -> Turn:
+        """Return the step's records and, in their order, what its effects send.
+
+        Parameters
+        ----------
+        tenant : str, optional
+            Whose request this was: what the core knows only from its index of ended tasks is read from the
+            store as hers.
+        change : callable, optional
+            Makes another reply of the reply.
+        """
+        outputs: list[Output] = []
+        for effect in step.effects:
+            match effect:
+                case fx.Publish(view=view):
+                    self._publish(view, outputs)
+                case fx.Dispatch():
+                    outputs.append(self._dispatch(effect))
+                case fx.PublishPartial(result=result):
+                    self._tell(result.task_id, m.TaskPartial(result=result), outputs)
+                case fx.AbortClaim(connection=connection, ref=ref):
+                    outputs.append(Send(connection, packet(m.ClaimAbort(ref=ref))))
+                case fx.CloseConnections(key=key):
+                    for connection in self._links.of_key(key):
+                        self._watchers.drop(connection)
+                case _:
+                    outputs += self._answer(effect, epoch, tenant, change)
+        return Turn(tuple(step.records), tuple(outputs))
+
+    def _answer(
+        self, effect: fx.Reply, epoch: int, tenant: Tenant | None, change: Change | None
+    ) -> tuple[Output, ...]:
+        origin = effect.origin
+        match effect:
+            case fx.Accepted(view=view):
+                self._figures.accepted += 1
+                if not view.state.is_final:
+                    self._watchers.add(origin.connection, view.task_id)
+            case fx.ClaimRecorded():
+                self._figures.recorded += 1
+            case fx.Refused():
+                self._figures.refused += 1
+        if not origin.request:
+            return ()
+        if isinstance(effect, fx.Accepted | fx.TaskShown) and effect.from_index:
+            return (
+                Read(
+                    connection=origin.connection,
+                    request=origin.request,
+                    body=m.TaskShow(task_id=effect.view.task_id),
+                    tenant=tenant,
+                    as_accepted=isinstance(effect, fx.Accepted),
+                ),
+            )
+        body = to_reply(effect, epoch)
+        return (reply(origin.connection, origin.request, change(body) if change else body),)
+
+    def _publish(self, view: TaskView, outputs: list[Output]) -> None:
+        self._tell(view.task_id, m.TaskEvent(view=view), outputs)
+        if view.state.is_final:
+            self._watchers.end(view.task_id)
+
+    def _tell(self, task_id: TaskId, body: m.Message, outputs: list[Output]) -> None:
+        watching = self._watchers.of(task_id)
+        if watching:
+            event = packet(body)
+            outputs += [Send(connection, event) for connection in watching]
+            self._figures.events += len(watching)
+
+    def _dispatch(self, effect: fx.Dispatch) -> Output:
+        self._figures.dispatched += 1
+        return Ship(
+            connection=effect.connection,
+            message=m.ClaimDispatch(
+                ref=effect.ref, spec=effect.spec, contract=effect.contract, lease_s=effect.lease_s
+            ),
+            tenant=effect.tenant,
+            digests=effect.contract.programs,
+            snapshot_id=effect.contract.snapshot_id,
+        )

@@ -1,0 +1,60 @@
+"""Errors the desk itself answers with, as values."""
+
+from __future__ import annotations
+
+from qmio_jupyter.errors import QmioError
+from qmio_jupyter.model.access import Role
+from qmio_jupyter.model.task import ErrorInfo
+from qmio_jupyter.wire.messages import Failure
+
+
+def as_failure(error: QmioError) -> Failure:
+    """Return the reply that carries `error` (its detail stays in the log)."""
+    return Failure(
+        error=ErrorInfo(code=error.code, message=error.message, hint=error.hint, retryable=error.retryable)
+    )
+
+
+def failure(code: str, message: str, hint: str, *, retryable: bool = False) -> Failure:
+    """Return a refusal."""
+    return Failure(error=ErrorInfo(code=code, message=message, hint=hint, retryable=retryable))
+
+
+def wrong_role(role: Role, tag: str) -> Failure:
+    """Return the refusal of a message that this role may not send."""
+    return failure("auth.role", f"Role {role.value!r} may not send {tag}", "Use a key enrolled for it.")
+
+
+def no_session() -> Failure:
+    """Return the refusal of a user's request without an open session."""
+    return failure("auth.session", "This key has no open session", "Say hello, or start a new session.")
+
+
+def unknown_task(task_id: str) -> Failure:
+    """Return the answer for an absent task, the same for another tenant's."""
+    return failure("task.unknown", f"No task {task_id[:40]} of yours", "List yours with %qpu tasks.")
+
+
+def unknown_device(name: str) -> Failure:
+    """Return the answer for an absent device."""
+    return failure("device.unknown", f"No device {name[:64]!r}", "List devices with %qpu devices.")
+
+
+def not_stored() -> Failure:
+    """Return the answer to what a failed commit undid, and to what arrives while the store is down."""
+    return failure(
+        "store",
+        "The gateway could not write its ledger; nothing was accepted",
+        "Retry in a moment.",
+        retryable=True,
+    )
+
+
+def stopping() -> Failure:
+    """Return the answer to what arrives after the gateway was asked to stop."""
+    return failure("gateway.stopping", "The gateway is stopping", "Retry in a moment.", retryable=True)
+
+
+def not_yet(what: str) -> Failure:
+    """Return the answer for what the protocol has a place for, and no implementation yet."""
+    return failure("not_yet", f"{what} is not there yet", "")

@@ -1,0 +1,71 @@
+"""Commit first, act after: outputs wait here, in order, until their turn is on disk.
+
+The service and the simulator both let everything out through this one door; the mutants "reply before
+commit" and "result before commit" are made by overriding :meth:`Releases.must_wait`.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+
+from qmio_jupyter.gateway.turn import Output, Turn
+
+
+class _Held:
+    """One turn that waits."""
+
+    __slots__ = ("is_committed", "outputs", "ticket")
+
+    def __init__(self, ticket: int, outputs: list[Output], is_committed: bool) -> None:
+        self.ticket = ticket
+        self.outputs = outputs
+        self.is_committed = is_committed
+
+
+class Releases:
+    """Turns between their decision and their release.
+
+    A turn without records needs no commit of its own, but still waits for those before it.
+    """
+
+    def __init__(self) -> None:
+        self._held: deque[_Held] = deque()
+        self._early: list[Output] = []
+        self._next_ticket = 1
+
+    def __len__(self) -> int:
+        return len(self._held)
+
+    def must_wait(self, output: Output) -> bool:  # noqa: ARG002
+        """Return whether `output` waits for its commit: always (only a mutant says otherwise)."""
+        return True
+
+    def hold(self, turn: Turn) -> int:
+        """Take a turn in; return the ticket to give to :meth:`committed` when its records are on disk."""
+        ticket = self._next_ticket
+        self._next_ticket += 1
+        waiting: list[Output] = []
+        for output in turn.outputs:
+            (waiting if self.must_wait(output) else self._early).append(output)
+        self._held.append(_Held(ticket, waiting, not turn.records))
+        return ticket
+
+    def committed(self, ticket: int) -> None:
+        """Note that the records of `ticket`, and therefore of all before it, are on disk."""
+        for held in self._held:
+            if held.ticket > ticket:
+                break
+            held.is_committed = True
+
+    def take(self) -> list[Output]:
+        """Return, in order, what may leave now."""
+        ready, self._early = self._early, []
+        while self._held and self._held[0].is_committed:
+            ready += self._held.popleft().outputs
+        return ready
+
+    def drop(self) -> list[Output]:
+        """Forget every turn that waits, after a failed commit; return what will never leave."""
+        lost = [output for held in self._held for output in held.outputs]
+        self._held.clear()
+        return lost

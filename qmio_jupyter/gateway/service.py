@@ -1,0 +1,288 @@
+"""The daemon's loop: one thread, one socket, one ledger. No decision is made here.
+
+Each turn: drain a bounded number of messages, hand each to the desk, commit all their records as one batch,
+and release the turn's outputs, in order, when the batch is on disk. Several turns may be on their way there.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+
+from qmio_jupyter.core.core import Core
+from qmio_jupyter.core.records import LiveState, Record
+from qmio_jupyter.errors import QmioError
+from qmio_jupyter.gateway.commits import Commits
+from qmio_jupyter.gateway.desk import Desk
+from qmio_jupyter.gateway.log import GatewayLog
+from qmio_jupyter.gateway.outbox import Outbox, Sent
+from qmio_jupyter.gateway.release import Releases
+from qmio_jupyter.gateway.turn import Output, Turn, join
+from qmio_jupyter.ports import Clock, TaskStore
+from qmio_jupyter.transport.zeromq_router import Malformed, Received, Router
+
+#: Messages read per turn.
+DRAIN = 64
+#: Packets sent per turn of the loop; more would delay whoever asks next.
+CHUNK = 100
+#: Seconds between looks at departed connections, full queues, the log and idleness.
+HOUSEKEEPING_S = 1.0
+#: Seconds until connections that were full are tried again.
+UNSTICK_S = 0.05
+#: Seconds until the ledger is tried again after a failed commit: first and longest pause.
+PROBE_S = 0.25
+PROBE_MAX_S = 5.0
+#: Seconds that commits under way and packets unsent are waited for when stopping.
+FLUSH_S = 5.0
+
+
+class Service:
+    """Runs a desk on a router and a store until it is told to stop.
+
+    Parameters
+    ----------
+    desk : Desk
+        Its :meth:`Desk.start` is on disk already.
+    router : Router
+        Open and bound.
+    store : TaskStore
+        The ledger.
+    reload : callable
+        Makes the next core of what the ledger holds, with the next epoch.
+    clock : Clock
+        The gateway's time.
+    log : GatewayLog
+        One line per request and per transition.
+    idle_s : float, optional
+        Stop after so long without clients and live tasks; None: never.
+    """
+
+    def __init__(
+        self,
+        desk: Desk,
+        router: Router,
+        store: TaskStore,
+        *,
+        reload: Callable[[LiveState], Core],
+        clock: Clock,
+        log: GatewayLog,
+        idle_s: float | None = None,
+    ) -> None:
+        self._desk = desk
+        self._router = router
+        self._store = store
+        self._reload = reload
+        self._clock = clock
+        self._log = log
+        self._idle_s = idle_s
+        self._loop = asyncio.get_running_loop()
+        self._releases = Releases()
+        self._commits = Commits(
+            store,
+            self._releases,
+            self._loop,
+            on_disk=self._on_disk,
+            on_failure=self._on_failure,
+            figures=desk.figures,
+        )
+        self._outbox = Outbox(self._send, self._give_up, desk.figures)
+        self._stopping = asyncio.Event()
+        self._is_pumping = False
+        self._is_closed = False
+        self._unsticking: asyncio.TimerHandle | None = None
+        self._housekeeping: asyncio.TimerHandle | None = None
+        self._timer: asyncio.TimerHandle | None = None
+        self._timer_ms: int | None = None
+        self._probe_s = PROBE_S
+        self._busy_at = self._loop.time()
+
+    # ------------------------------------------------------------ life
+
+    async def run(self, *, before_flush: Callable[[], Awaitable[None]] | None = None) -> None:
+        """Serve until :meth:`stop`, a `gateway.stop` or idleness; then flush what was decided.
+
+        Parameters
+        ----------
+        before_flush : callable, optional
+            Awaited while new work is refused and claims are still recorded: the place to stop agents.
+        """
+        self._loop.add_reader(self._router.fd, self._pump)
+        self._housekeeping = self._loop.call_later(HOUSEKEEPING_S, self._keep_house)
+        self._arm()
+        # What arrived between binding and add_reader made no edge that anybody saw.
+        self._wake()
+        try:
+            await self._stopping.wait()
+            self._desk.is_stopping = True
+            if before_flush is not None:
+                await before_flush()
+        finally:
+            await self._flush()
+
+    def stop(self) -> None:
+        """Ask the service to end."""
+        self._stopping.set()
+
+    async def _flush(self) -> None:
+        """Stop receiving; wait, not for long, until decisions are on disk and answers on their way."""
+        self._desk.is_stopping = True
+        self._is_closed = True
+        self._loop.remove_reader(self._router.fd)
+        for timer in (self._housekeeping, self._timer, self._unsticking):
+            if timer is not None:
+                timer.cancel()
+        deadline = self._loop.time() + FLUSH_S
+        while (self._commits.under_way or len(self._outbox)) and self._loop.time() < deadline:
+            self._let_out()
+            await asyncio.sleep(0.002)
+        self._let_out()
+
+    # ------------------------------------------------------------ in
+
+    def _wake(self) -> None:
+        """Run a turn soon: there is more than the descriptor says."""
+        if not self._is_pumping:
+            self._is_pumping = True
+            self._loop.call_soon(self._pump)
+
+    def _pump(self) -> None:
+        """Run one turn: drain, decide, commit, let out."""
+        self._is_pumping = False
+        if self._is_closed:
+            return
+        messages = self._router.receive(DRAIN)
+        if messages:
+            now_ms = self._clock.now_ms()
+            self._commits.submit(join([self._take(message, now_ms) for message in messages]))
+            self._arm()
+        self._let_out()
+        if self._desk.is_stopping and not self._stopping.is_set():
+            self._log.event("asked to stop")
+            self.stop()
+
+    def _take(self, message: Received | Malformed, now_ms: int) -> Turn:
+        if isinstance(message, Malformed):
+            self._log.malformed(message.peer, message.error)
+            return self._desk.malformed(
+                message.connection, message.peer, message.error, message.request, now_ms
+            )
+        turn = self._desk.receive(message.connection, message.peer, message.packet, now_ms)
+        self._log.request(message.connection, message.peer, message.packet, turn)
+        return turn
+
+    # ------------------------------------------------------------ out
+
+    def _let_out(self) -> None:
+        """Release what is on disk and send a piece of it; more of it in the next turn."""
+        for output in self._releases.take():
+            for connection, packet in self._desk.release(output, self._store):
+                self._outbox.put(connection, packet)
+        self._outbox.flush(CHUNK)
+        # Sending takes the descriptor's edge away: look whether something has arrived meanwhile.
+        if len(self._outbox) or self._router.ready():
+            self._wake()
+        if self._outbox.has_stuck and self._unsticking is None and not self._is_closed:
+            self._unsticking = self._loop.call_later(UNSTICK_S, self._unstick)
+
+    def _unstick(self) -> None:
+        self._unsticking = None
+        self._outbox.retry(CHUNK)
+        self._let_out()
+
+    def _send(self, connection: int, frames: list[bytes]) -> Sent:
+        if self._router.send_encoded(connection, frames):
+            return Sent.YES
+        return Sent.GONE if self._router.peer(connection) is None else Sent.FULL
+
+    def _give_up(self, connection: int) -> None:
+        """Hear no more of a connection that reads nothing: its client finds silence and connects again."""
+        self._log.event("connection given up", connection=connection)
+        self._router.drop(connection)
+        self._commits.submit(self._desk.disconnected(connection, self._clock.now_ms()))
+
+    # ------------------------------------------------------------ ledger
+
+    def _on_disk(self, records: tuple[Record, ...]) -> None:
+        self._log.committed(records)
+        self._let_out()
+
+    def _on_failure(self, lost: list[Output], error: BaseException) -> None:
+        """Discard what the core decided since the ledger last agreed; answer retryably; try to come back."""
+        if not isinstance(error, QmioError):
+            self._log.event("defect", level="error", error=repr(error))
+        self._log.event("commit failed", level="error", error=str(error), lost=len(lost))
+        self._desk.suspend()
+        for connection, packet in self._desk.refuse_lost(lost):
+            self._outbox.put(connection, packet)
+        self._loop.call_later(PROBE_S, self._recover)
+        self._let_out()
+
+    def _recover(self) -> None:
+        """Start afresh from the ledger, if it can be written again."""
+        if self._is_closed:
+            return
+        if self._commits.under_way:
+            # What was queued before `resume` fails as well: hear of it first.
+            self._loop.call_later(PROBE_S, self._recover)
+            return
+        try:
+            self._store.resume()
+            core = self._reload(self._store.load_live())
+        except QmioError as error:
+            self._not_yet(error)
+            return
+        commit = self._store.commit(core.start_records())
+        commit.add_done_callback(
+            lambda done: self._loop.call_soon_threadsafe(self._recovered, core, done.exception())
+        )
+
+    def _recovered(self, core: Core, error: BaseException | None) -> None:
+        if error is not None:
+            self._not_yet(error)
+            return
+        self._probe_s = PROBE_S
+        self._log.event("reloaded", epoch=core.epoch)
+        self._commits.submit(self._desk.adopt(core))
+        self._arm()
+        self._let_out()
+
+    def _not_yet(self, error: BaseException) -> None:
+        self._log.event("ledger still down", level="error", error=str(error))
+        self._loop.call_later(self._probe_s, self._recover)
+        self._probe_s = min(self._probe_s * 2, PROBE_MAX_S)
+
+    # ------------------------------------------------------------ time
+
+    def _arm(self) -> None:
+        """See to it that `_tick` runs when the core next wants it."""
+        due_ms = self._desk.next_deadline()
+        if due_ms == self._timer_ms and self._timer is not None:
+            return
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+        self._timer_ms = due_ms
+        if due_ms is not None:
+            wait_s = max(0, due_ms - self._clock.now_ms()) / 1000
+            self._timer = self._loop.call_later(wait_s, self._tick)
+
+    def _tick(self) -> None:
+        self._timer = None
+        self._commits.submit(self._desk.tick(self._clock.now_ms()))
+        self._arm()
+        self._let_out()
+
+    def _keep_house(self) -> None:
+        now_ms = self._clock.now_ms()
+        for connection in self._router.departed():
+            self._outbox.drop(connection)
+            self._commits.submit(self._desk.disconnected(connection, now_ms))
+        if self._desk.is_idle():
+            if self._idle_s is not None and self._loop.time() - self._busy_at > self._idle_s:
+                self._log.event("idle", seconds=self._idle_s)
+                self.stop()
+        else:
+            self._busy_at = self._loop.time()
+        self._arm()
+        self._let_out()
+        self._housekeeping = self._loop.call_later(HOUSEKEEPING_S, self._keep_house)

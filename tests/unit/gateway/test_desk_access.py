@@ -1,0 +1,237 @@
+"""Who may what: roles by the frame's key, sessions, greetings, limits."""
+
+import pytest
+
+from qmio_jupyter.errors import ProtocolError
+from qmio_jupyter.gateway.links import PROVE_MS, STRANGER_BURST
+from qmio_jupyter.gateway.roles import ALLOWED, SESSIONLESS, UNANSWERED
+from qmio_jupyter.model.access import Role
+from qmio_jupyter.model.program import QASM3
+from qmio_jupyter.ports import Peer
+from qmio_jupyter.testing.messages import sample
+from qmio_jupyter.wire import messages as m
+from qmio_jupyter.wire.codec import MESSAGES
+
+KEY_OF = {
+    Role.NONE: "stranger",
+    Role.USER: "ana",
+    Role.ISSUER: "issuer",
+    Role.AGENT: "agent",
+    Role.OPERATOR: "operator",
+    Role.MONITOR: "monitor",
+}
+
+
+@pytest.mark.parametrize("tag", sorted(MESSAGES))
+@pytest.mark.parametrize("role", list(Role))
+def test_the_table_is_what_the_desk_does(counter, keys, role, tag):
+    """Row by row through the desk: what the role may not send is refused as such, all else is not."""
+    key = getattr(keys, KEY_OF[role])
+    if role is Role.USER:
+        counter.hello(1, key)
+    if role is Role.AGENT:
+        counter.announce(1)
+    body = sample(MESSAGES[tag])
+    number = 77
+    sent = counter.run(counter.turn(1, key, body, number=number))
+    replies = [p.envelope.body for c, p in sent if c == 1 and p.envelope.re == number]
+    codes = [reply.error.code for reply in replies if isinstance(reply, m.Failure)]
+    if tag not in ALLOWED:
+        assert codes == ["wire.unsupported"]
+    elif role not in ALLOWED[tag]:
+        assert codes == ["auth.role"]
+    elif tag in UNANSWERED:
+        assert replies == []
+    else:
+        assert len(replies) == 1, "every request gets exactly one reply"
+        # The sample's device is not this agent's: refused by role as well, rightly.
+        assert "auth.role" not in codes or tag in ("agent.announce", "gateway.stop")
+        assert "wire.unsupported" not in codes
+
+
+def test_hello_opens_a_session(counter, keys):
+    welcome = counter.hello(1, keys.ana)
+    assert (welcome.role, welcome.major, welcome.epoch) == (Role.USER, m.MAJOR, counter.desk.core.epoch)
+    assert (welcome.session.tenant, welcome.session.uid, welcome.session.key) == (
+        "physics/ana",
+        1001,
+        keys.ana,
+    )
+    again = counter.hello(2, keys.ana)
+    assert again.session.session_id == welcome.session.session_id
+    assert counter.ask(1, keys.ana, m.SessionShow()).session == again.session
+
+
+def test_hello_of_the_others_opens_none(counter, keys):
+    for name in ("agent", "operator", "monitor", "issuer", "stranger"):
+        assert counter.hello(1, getattr(keys, name)).session is None
+    assert counter.hello(1, keys.stranger).role is Role.NONE
+
+
+@pytest.mark.parametrize(("oldest", "newest"), [(m.MAJOR + 1, m.MAJOR + 3), (-2, m.OLDEST_MAJOR - 1)])
+def test_no_common_major(counter, keys, oldest, newest):
+    assert counter.code(1, keys.ana, m.Hello(oldest=oldest, newest=newest)) == "wire.version"
+
+
+def test_a_newer_client_falls_back(counter, keys):
+    assert counter.ask(1, keys.ana, m.Hello(oldest=m.MAJOR, newest=m.MAJOR + 5)).major == m.MAJOR
+
+
+def test_a_user_greets_first_on_every_connection(counter, keys):
+    counter.hello(1, keys.ana)
+    assert counter.code(2, keys.ana, m.TaskList()) == "auth.session"
+    counter.hello(2, keys.ana)
+    assert isinstance(counter.ask(2, keys.ana, m.TaskList()), m.TaskPage)
+
+
+def test_without_a_session_only_those_that_need_none(counter, keys):
+    counter.hello(1, keys.ana)
+    assert isinstance(counter.ask(1, keys.ana, m.SessionClose()), m.Done)
+    for tag, roles in ALLOWED.items():
+        if Role.USER in roles:
+            code = "auth.session" if tag not in SESSIONLESS else None
+            reply = counter.ask(1, keys.ana, sample(MESSAGES[tag]) if tag != "hello" else m.Ping())
+            assert (reply.error.code if isinstance(reply, m.Failure) else None) in (code, "not_yet")
+    reopened = counter.hello(1, keys.ana)
+    assert reopened.session.is_open
+    assert isinstance(counter.ask(1, keys.ana, m.TaskList()), m.TaskPage)
+
+
+def test_a_copied_session_or_connection_is_of_no_use_under_another_key(counter, keys):
+    """Whoever speaks over a connection is its frame's key; nothing of the key before is left."""
+    counter.announce()
+    counter.hello(1, keys.ana)
+    task_id = counter.submit()
+    assert counter.code(1, keys.stranger, m.TaskShow(task_id=task_id)) == "auth.role"
+    assert counter.desk._watchers.of(task_id) == (), "the stranger must not be sent ana's events"
+    counter.hello(1, keys.ben)
+    assert counter.code(1, keys.ben, m.TaskShow(task_id=task_id)) == "task.unknown"
+
+
+def test_sessions_with_a_lease_live_by_activity(make_counter, keys):
+    counter = make_counter(lease_s=30)
+    first = counter.hello(1, keys.ana).session
+    assert first.expires_ms == counter.now_ms + 30_000
+    for _ in range(4):
+        counter.tick(20_000)
+        assert isinstance(counter.ask(1, keys.ana, m.DeviceList()), m.DevicePage)
+    counter.tick(31_000)
+    assert counter.code(1, keys.ana, m.DeviceList()) == "auth.session"
+
+
+def test_renewing_a_lease_answers_nobody_and_is_not_done_for_every_message(make_counter, keys):
+    counter = make_counter(lease_s=30)
+    counter.hello(1, keys.ana)
+    assert counter.turn(1, keys.ana, m.DeviceList()).records == ()
+    counter.now_ms += 11_000
+    turn = counter.turn(1, keys.ana, m.DeviceList())
+    assert len(turn.records) == 1
+    assert len(turn.outputs) == 1
+    counter.run(turn)
+
+
+def test_closing_is_not_undone_by_the_renewal(make_counter, keys):
+    counter = make_counter(lease_s=30)
+    counter.hello(1, keys.ana)
+    counter.now_ms += 20_000
+    counter.ask(1, keys.ana, m.SessionClose())
+    assert counter.code(1, keys.ana, m.DeviceList()) == "auth.session"
+
+
+def test_a_stranger_is_answered_a_little_and_then_no_more(counter, keys):
+    answered = sum(len(counter.tell(1, keys.stranger, m.Ping())) for _ in range(5 * STRANGER_BURST))
+    assert answered == STRANGER_BURST
+    counter.now_ms += PROVE_MS + 1
+    assert counter.tell(1, keys.stranger, m.Ping()) == []
+    assert counter.desk.connections == 0
+    assert isinstance(counter.ask(2, keys.ana, m.Ping()), m.Pong)
+
+
+def test_limits_by_key(counter, keys):
+    assert counter.desk.limits_of(Peer(key=keys.stranger, address="")).message_bytes == 4096
+    assert counter.desk.limits_of(Peer(key=keys.ana, address="")) == counter.identity.limits
+
+
+def test_limits_are_checked_here_as_well(make_counter, keys):
+    counter = make_counter(limits=m.Limits(program_bytes=5, shots=9))
+    counter.hello(1, keys.ana)
+    assert counter.code(1, keys.ana, counter.submission(), [(QASM3, b"OPENQASM 3.0;")]) == "limit.size"
+    assert counter.code(1, keys.ana, counter.submission(shots=10)) == "limit.shots"
+
+
+def test_an_agent_announces_only_its_device(counter):
+    reply = counter.announce(device="ideal")
+    assert reply.error.code == "auth.role"
+    assert isinstance(counter.announce(), m.AgentWelcome)
+
+
+def test_malformed_messages_are_answered_when_they_have_a_number(counter, keys):
+    error = ProtocolError("no such message", code="wire.unsupported")
+    peer = Peer(key=keys.ana, address="")
+    ((connection, packet),) = counter.run(counter.desk.malformed(4, peer, error, 12, counter.now_ms))
+    assert (connection, packet.envelope.re, packet.envelope.body.error.code) == (4, 12, "wire.unsupported")
+    assert counter.run(counter.desk.malformed(4, peer, error, 0, counter.now_ms)) == []
+
+
+def test_what_is_not_there_yet_says_so(counter, keys):
+    counter.hello(1, keys.ana)
+    assert counter.code(1, keys.ana, m.SessionChallenge()) == "not_yet"
+    assert counter.code(2, keys.stranger, m.SessionOpen(credential=b"MUNGE:...")) == "not_yet"
+
+
+def test_stopping_is_for_operators_and_the_owner(make_counter, keys):
+    for owner, name, may in ((1001, "ana", True), (1001, "ben", False), (None, "ana", False)):
+        counter = make_counter(owner_uid=owner)
+        counter.hello(1, getattr(keys, name))
+        reply = counter.ask(1, getattr(keys, name), m.GatewayStop())
+        assert isinstance(reply, m.Done) is may
+        assert counter.desk.is_stopping is may
+    counter = make_counter(owner_uid=None)
+    assert isinstance(counter.ask(1, keys.operator, m.GatewayStop()), m.Done)
+
+
+def test_while_stopping_nothing_new_is_taken_but_claims_end(counter, keys):
+    counter.hello(1, keys.ana)
+    counter.announce()
+    counter.submit()
+    (dispatch,) = counter.bodies(9, m.ClaimDispatch)
+    counter.ask(1, keys.ana, m.GatewayStop())
+    reply = counter.ask(1, keys.ana, counter.submission(), [(QASM3, b"OPENQASM 3.0;")])
+    assert (reply.error.code, reply.error.retryable) == ("gateway.stopping", True)
+    assert isinstance(counter.finish(dispatch.ref), m.ClaimRecorded)
+
+
+def test_operators_enrol_and_revoke(counter, keys):
+    request = m.KeyEnrol(key=keys.stranger, role=Role.USER, uid=5, tenant="physics/eve")
+    assert isinstance(counter.ask(1, keys.operator, request), m.Done)
+    assert counter.hello(2, keys.stranger).session.tenant == "physics/eve"
+    assert isinstance(counter.ask(1, keys.operator, m.KeyRevoke(key=keys.stranger)), m.Done)
+    assert counter.code(2, keys.stranger, m.DeviceList()) == "auth.role"
+
+
+def test_a_revoked_key_is_sent_no_more_events(counter, keys):
+    counter.hello(1, keys.ana)
+    counter.announce()
+    task_id = counter.submit()
+    counter.ask(2, keys.operator, m.KeyRevoke(key=keys.ana))
+    assert counter.desk._watchers.of(task_id) == ()
+
+
+def test_gateway_show(counter, keys):
+    counter.hello(1, keys.ana)
+    counter.announce(credit=1)
+    counter.submit()
+    state = counter.ask(1, keys.ana, m.GatewayShow())
+    assert (state.agents, state.tasks_live, state.connections, state.store_ok) == (1, 1, 2, True)
+    figures = dict(state.figures)
+    assert (figures["accepted"], figures["dispatched"]) == (1, 1)
+
+
+def test_devices(counter, keys):
+    counter.hello(1, keys.ana)
+    counter.announce()
+    (view,) = counter.ask(1, keys.ana, m.DeviceList()).devices
+    assert (view.description.name, view.agents) == ("echo", 1)
+    assert counter.ask(1, keys.ana, m.DeviceShow(device="echo")).devices == (view,)
+    assert counter.code(1, keys.ana, m.DeviceShow(device="nought")) == "device.unknown"
+    assert counter.code(1, keys.ana, m.SnapshotGet(device="echo")) == "device"
