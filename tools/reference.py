@@ -175,9 +175,10 @@ def cli() -> Iterator[str]:
         yield f"{'#' * depth} `{path}`\n"
         yield f"```text\n{cmd.get_help(context)}\n```\n"
         if isinstance(cmd, click.Group):
-            for name in sorted(cmd.commands):
-                if not cmd.commands[name].hidden:
-                    yield from command(cmd.commands[name], f"{path} {name}", depth + 1)
+            for name in cmd.list_commands(context):
+                found = cmd.get_command(context, name)
+                if found is not None and not found.hidden:
+                    yield from command(found, f"{path} {name}", depth + 1)
 
     yield from command(main, "jupyter qmio", 2)
 
