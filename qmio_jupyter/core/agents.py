@@ -132,11 +132,11 @@ def _state_of(device: Device) -> DeviceState:
 
 
 def _is_wanted(state: State, device: Device, agent: str, ref: ClaimRef) -> bool:
-    """Return whether the agent is to go on with a claim that it says to hold."""
+    """Return whether a claim is the agent's that it says to hold (a cancelled one is aborted by its own word)."""
     task = state.tasks.get(ref.task_id)
     return (
         task is not None
-        and task.state in (TaskState.CLAIMED, TaskState.RUNNING)
+        and task.state in life.LIVE_CLAIM
         and task.spec.device == device.name
         and task.agent == agent
         and claim.is_current(task, ref)
@@ -151,6 +151,9 @@ def _settle_holding(
         kept = state.claims[task_id]
         if kept.ref in holding:
             renew_lease(state, kept)
+            if state.tasks[task_id].state is TaskState.CANCELLING:
+                claim.abort(device, kept, draft)
+                claim.sent_again(state, state.claims[task_id])
         elif before is None:
             _settle_after_restart(state, device, message, kept, draft)
         elif message.incarnation > before.incarnation:

@@ -230,7 +230,7 @@ class Core:
                 kind(origin=origin, view=view.of_ended(self.state.ended[task_id], spec), from_index=True),
             )
         limit = self.state.config.position_in_reply
-        return (kind(origin=origin, view=forecast.of(self.state, task, cause, limit)),)
+        return (kind(origin=origin, view=forecast.of(self.state, task, cause, limit, to_all=False)),)
 
     def _events(self, draft: Draft) -> list[Publish]:
         limit = self.state.config.position_in_reply
@@ -238,7 +238,7 @@ class Core:
         for task_id, cause in draft.changed.items():
             task = self.state.tasks.get(task_id)
             if task is not None:
-                events.append(Publish(view=forecast.of(self.state, task, cause, limit)))
+                events.append(Publish(view=forecast.of(self.state, task, cause, limit, to_all=True)))
             else:
                 events.append(Publish(view=view.of(draft.final[task_id], cause=cause)))
         return events
@@ -262,7 +262,7 @@ class Core:
         task = self.state.tasks.get(task_id)
         if task is None or (tenant is not None and task.owner.tenant != tenant):
             return None
-        return forecast.of(self.state, task, "", self.state.config.position_in_view)
+        return forecast.of(self.state, task, "", self.state.config.position_in_view, to_all=False)
 
     def session_of(self, key: KeyId) -> Session | None:
         """Return a key's open session."""

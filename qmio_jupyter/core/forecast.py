@@ -6,6 +6,8 @@ device's queue since the last publication. A worse number without a cause is a d
 
 from __future__ import annotations
 
+from msgspec.structs import replace
+
 from qmio_jupyter.core import eta, queue, view
 from qmio_jupyter.core.calendar import Calendar
 from qmio_jupyter.core.effects import Publish
@@ -71,22 +73,29 @@ def places(state: State, device: Device) -> list[Place]:
     return found
 
 
-def show(device: Device, task_id: TaskId, position: int, start_ms: int | None) -> str:
-    """Remember what a user is told; return the cause to name if it is worse than what she was told before."""
+def show(device: Device, task_id: TaskId, place: tuple[int, int | None], *, to_all: bool) -> str:
+    """Remember what is told; return the cause to name if it is worse than what anybody was told before.
+
+    Telling one asker (`to_all` False) only lowers what is remembered: the others are still to be told.
+    """
+    position, start_ms = place
     before = device.shown.get(task_id)
-    device.shown[task_id] = Shown(position, start_ms)
-    if before is None or position <= before.position:
+    if to_all or before is None:
+        device.shown[task_id] = Shown(position, start_ms, position)
+    elif 0 <= position < before.lowest:
+        device.shown[task_id] = replace(before, lowest=position)
+    if before is None or position <= before.lowest:
         return ""
     if device.causes:
         return "; ".join(device.causes[-2:])
     if device.bookings:
         first = min(device.bookings.values(), key=lambda booking: (booking.from_ms, booking.booking_id))
         return f"a {first.kind} booking holds the device"
-    device.unexplained.append(f"{task_id}: {before.position} -> {position}")
+    device.unexplained.append(f"{task_id}: {before.lowest} -> {position}")
     return "the queue was put in order"
 
 
-def of(state: State, task: Task, cause: str, exact_up_to: int) -> TaskView:
+def of(state: State, task: Task, cause: str, exact_up_to: int, *, to_all: bool) -> TaskView:
     """Return the view of a live task; its position is told if the queue is no longer than `exact_up_to`.
 
     In a longer queue the position last told is repeated; the next publication brings the exact one.
@@ -96,13 +105,13 @@ def of(state: State, task: Task, cause: str, exact_up_to: int) -> TaskView:
         return view.of(task, cause=cause, end=_end(state, device, task))
     if len(device.entries) > exact_up_to:
         last = device.shown.get(task.task_id)
-        if last is None:
+        if last is None or last.position is None:
             return view.of(task, cause=cause)
         return _queued(state, device, task, last.position, last.start_ms, cause)
     found = places(state, device)
     position = queue.positions(found)[task.task_id]
     start_ms = next(place.start_ms for place in found if place.task_id == task.task_id)
-    worse = show(device, task.task_id, position, start_ms)
+    worse = show(device, task.task_id, (position, start_ms), to_all=to_all)
     return _queued(state, device, task, position, start_ms, cause or worse)
 
 
@@ -117,7 +126,7 @@ def publish(state: State, device: Device, draft: Draft) -> None:
         position = positions[place.task_id]
         if before is not None and before.position == position and not _moved(state, before, place):
             continue
-        cause = show(device, place.task_id, position, place.start_ms)
+        cause = show(device, place.task_id, (position, place.start_ms), to_all=True)
         task = state.tasks[place.task_id]
         draft.effects.append(Publish(view=_queued(state, device, task, position, place.start_ms, cause)))
     device.causes.clear()

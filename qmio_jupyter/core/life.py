@@ -12,15 +12,15 @@ from msgspec.structs import replace
 from qmio_jupyter.core import forecast
 from qmio_jupyter.core.queue import Entry
 from qmio_jupyter.core.records import EndedTask, GrantSaved, UsageSaved
-from qmio_jupyter.core.state import Claim, Device, Draft, State
+from qmio_jupyter.core.state import Claim, Device, Draft, Shown, State
 from qmio_jupyter.core.task import amend, move
 from qmio_jupyter.model.task import ErrorInfo, Stamp, Task, TaskState
 
 LIVE_CLAIM = frozenset({TaskState.CLAIMED, TaskState.RUNNING, TaskState.CANCELLING})
 
 
-def enter(state: State, task: Task) -> None:
-    """Count a live task in (new, or found after a restart) and queue it if it is queued."""
+def enter(state: State, task: Task, *, is_known: bool) -> None:
+    """Count a live task in (new, or known from before a restart) and queue it if it is queued."""
     device = state.device_of(task)
     state.tasks[task.task_id] = task
     state.arrivals[task.task_id] = state.next_arrival
@@ -33,6 +33,8 @@ def enter(state: State, task: Task) -> None:
         state.reserved_s[session.grant_id] = state.reserved_s.get(session.grant_id, 0.0) + task.predicted_s
     if task.state is TaskState.QUEUED:
         wait(state, device, task)
+        if is_known:
+            device.shown[task.task_id] = Shown()
 
 
 def wait(state: State, device: Device, task: Task) -> None:
@@ -185,6 +187,7 @@ def requeue(state: State, draft: Draft, task: Task, cause: str, *, lapses: int) 
         stage="",
     )
     wait(state, device, new)
+    device.shown[task.task_id] = Shown()
     forecast.changed(state, device, f"{cause}: its task came back")
 
 

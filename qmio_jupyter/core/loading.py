@@ -9,7 +9,7 @@ from collections.abc import Iterable
 
 from msgspec.structs import replace
 
-from qmio_jupyter.core import booking, claim, life, programs, session
+from qmio_jupyter.core import booking, claim, forecast, life, programs, session
 from qmio_jupyter.core.config import CoreConfig
 from qmio_jupyter.core.fair import nodes
 from qmio_jupyter.core.records import DeviceRow, EpochSaved, LiveState, Record, SessionSaved, UsageRow
@@ -42,10 +42,12 @@ def load(config: CoreConfig, live: LiveState, epoch: int, now_ms: int) -> tuple[
         state.timers.set(now_ms, "retention", "")
     for task in sorted(live.tasks, key=lambda task: (task.submitted_ms, task.task_id)):
         programs.refer(state, task.owner.tenant, life.programs_of(task))
-        life.enter(state, task)
+        life.enter(state, task, is_known=True)
         if task.state in life.LIVE_CLAIM:
             records.append(_load_claim(state, task))
     _forget_closed(state)
+    for device in state.devices.values():
+        forecast.changed(state, device)
     for one_booking in live.bookings:
         if one_booking.cancelled_ms is None and one_booking.until_ms > now_ms:
             booking.add(state, one_booking)

@@ -32,7 +32,7 @@ def submit(state: State, request: Submit, draft: Draft) -> None:
     programs.refer(state, own.tenant, life.programs_of(task))
     device.ready.arrive(state.now_ms)
     draft.records.append(TaskInserted(task=task))
-    life.enter(state, task)
+    life.enter(state, task, is_known=False)
     draft.devices[device.name] = None
     draft.show = (Accepted, request.origin, task.task_id, request.spec)
     forecast.changed(state, device, "a task of a lighter user arrived")

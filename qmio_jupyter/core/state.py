@@ -71,10 +71,14 @@ class Agent(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Shown(msgspec.Struct, frozen=True):
-    """What users were last told of a queued task."""
+    """What users were told of a queued task."""
 
-    position: int
-    start_ms: int | None
+    #: What all its watchers were told last; None: nothing yet in this stay in the queue.
+    position: int | None = None
+    start_ms: int | None = None
+    #: The lowest that anybody was told since; -1: something was told before that is not known any more
+    #: (before a restart, or before the task was claimed and came back).
+    lowest: int = -1
 
 
 class Device:
