@@ -30,7 +30,7 @@ from qmio_jupyter.gateway.translate import to_input
 from qmio_jupyter.gateway.turn import Output, Read, Send, Turn, join, packet, reply, request_of
 from qmio_jupyter.gateway.watchers import Watchers
 from qmio_jupyter.model.access import Enrolment, Role
-from qmio_jupyter.model.ids import KeyId, Tenant
+from qmio_jupyter.model.ids import DeviceName, KeyId, Tenant
 from qmio_jupyter.model.task import Task, TaskView
 from qmio_jupyter.ports import Peer, TaskStore
 from qmio_jupyter.wire import messages as m
@@ -127,6 +127,15 @@ class Desk:
         """Return whether a key has a role. May be called from another thread."""
         enrolment = self.core.enrolment(key)
         return enrolment is not None and enrolment.role is not Role.NONE
+
+    def is_user(self, key: KeyId) -> bool:
+        """Return whether a key is a user's."""
+        enrolment = self.core.enrolment(key)
+        return enrolment is not None and enrolment.role is Role.USER
+
+    def has_device(self, name: DeviceName) -> bool:
+        """Return whether a device has ever been announced."""
+        return any(view.description.name == name for view in self.core.devices(None))
 
     def limits_of(self, peer: Peer) -> m.Limits:
         """Return what a peer may send, to be checked before it is decoded."""

@@ -28,6 +28,7 @@ from qmio_jupyter.gateway.caller import Identity
 from qmio_jupyter.gateway.clock import GatewayClock
 from qmio_jupyter.gateway.desk import Desk
 from qmio_jupyter.gateway.log import GatewayLog
+from qmio_jupyter.gateway.opening import Opening
 from qmio_jupyter.gateway.service import Service
 from qmio_jupyter.gateway.supervisor import Supervisor
 from qmio_jupyter.gateway.turn import join
@@ -185,6 +186,7 @@ async def _serve(
         tuning=Tuning(message_bytes=settings.limits.message_bytes),
     )
     try:
+        devices = [agent.device for agent in settings.agents if agent.start]
         service = Service(
             desk,
             router,
@@ -192,12 +194,12 @@ async def _serve(
             reload=reload,
             clock=clock,
             log=log,
+            opening=Opening(devices, desk.has_device, desk.is_user, clock.now_ms()),
             idle_s=settings.idle_s if settings.embedded else None,
         )
         loop = asyncio.get_running_loop()
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, service.stop)
-        devices = [agent.device for agent in settings.agents if agent.start]
         supervisor = Supervisor(devices, places.state, log.event)
         with _announced(places, settings, router, user, started_ms):
             log.event(

@@ -15,6 +15,7 @@ from qmio_jupyter.errors import QmioError
 from qmio_jupyter.gateway.commits import Commits
 from qmio_jupyter.gateway.desk import Desk
 from qmio_jupyter.gateway.log import GatewayLog
+from qmio_jupyter.gateway.opening import Opening
 from qmio_jupyter.gateway.outbox import Outbox, Sent
 from qmio_jupyter.gateway.release import Releases
 from qmio_jupyter.gateway.turn import Output, Turn, join
@@ -53,6 +54,8 @@ class Service:
         The gateway's time.
     log : GatewayLog
         One line per request and per transition.
+    opening : Opening, optional
+        Keeps users' greetings until the devices are there.
     idle_s : float, optional
         Stop after so long without clients and live tasks; None: never.
     """
@@ -66,6 +69,7 @@ class Service:
         reload: Callable[[LiveState], Core],
         clock: Clock,
         log: GatewayLog,
+        opening: Opening | None = None,
         idle_s: float | None = None,
     ) -> None:
         self._desk = desk
@@ -74,6 +78,7 @@ class Service:
         self._reload = reload
         self._clock = clock
         self._log = log
+        self._opening = opening
         self._idle_s = idle_s
         self._loop = asyncio.get_running_loop()
         self._releases = Releases()
@@ -151,14 +156,25 @@ class Service:
         if self._is_closed:
             return
         messages = self._router.receive(DRAIN)
+        now_ms = self._clock.now_ms()
+        if self._opening is not None:
+            messages = self._open(self._opening, messages, now_ms)
         if messages:
-            now_ms = self._clock.now_ms()
             self._commits.submit(join([self._take(message, now_ms) for message in messages]))
             self._arm()
         self._let_out()
         if self._desk.is_stopping and not self._stopping.is_set():
             self._log.event("asked to stop")
             self.stop()
+
+    def _open(
+        self, opening: Opening, messages: list[Received | Malformed], now_ms: int
+    ) -> list[Received | Malformed]:
+        """Return the messages that may be looked at now."""
+        if opening.is_over(now_ms):
+            self._opening = None
+            return opening.take() + messages
+        return opening.sift(messages)
 
     def _take(self, message: Received | Malformed, now_ms: int) -> Turn:
         if isinstance(message, Malformed):
@@ -277,6 +293,8 @@ class Service:
         for connection in self._router.departed():
             self._outbox.drop(connection)
             self._commits.submit(self._desk.disconnected(connection, now_ms))
+        if self._opening is not None:
+            self._wake()
         if self._desk.is_idle():
             if self._idle_s is not None and self._loop.time() - self._busy_at > self._idle_s:
                 self._log.event("idle", seconds=self._idle_s)

@@ -84,7 +84,7 @@ class Home:
     # ------------------------------------------------------------ processes
 
     def start(self, command=("-m", "qmio_jupyter.cli.daemon", "gateway", "--embedded")):
-        with Path(self.places.state / "output.txt").open("ab") as output:
+        with (self.root / "output.txt").open("ab") as output:
             self.process = subprocess.Popen(
                 [sys.executable, *command],
                 env=self.environ,
@@ -109,7 +109,7 @@ class Home:
         return connection.read(self.places.connection_file)
 
     def output(self):
-        return (self.places.state / "output.txt").read_text()[-2000:]
+        return (self.root / "output.txt").read_text()[-2000:]
 
     def family(self):
         """Return every process that belongs to this home, dead ones excluded."""

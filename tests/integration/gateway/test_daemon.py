@@ -28,6 +28,13 @@ def test_submit_events_and_result(home):
     assert [view.task_id for view in client.tasks()] == [handle.task_id]
 
 
+def test_the_first_client_of_a_fresh_gateway_finds_its_devices(home):
+    home.start()
+    client = home.connect()
+    assert [view.description.name for view in client.devices()] == ["echo"]
+    assert home.submit(client).wait(30).state is TaskState.COMPLETED
+
+
 def test_many_tasks_of_several_clients_end_each_once(home):
     home.start()
     clients = [home.ready() for _ in range(3)]
@@ -61,7 +68,7 @@ def test_secrets_are_in_private_files_and_nowhere_else(home):
     for path in home.root.rglob("*"):
         if "home" in path.relative_to(home.root).parts and not path.is_symlink():
             assert not stat.S_IMODE(path.stat().st_mode) & 0o077, path
-    for path in (home.places.state / "gateway.jsonl", home.places.state / "output.txt"):
+    for path in (home.places.state / "gateway.jsonl", home.root / "output.txt"):
         assert not [secret for secret in secrets if secret in path.read_text()]
     for process in home.family():
         assert not [secret for secret in secrets if secret in " ".join(process.cmdline())]
