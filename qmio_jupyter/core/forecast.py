@@ -12,8 +12,8 @@ from qmio_jupyter.core import eta, queue, view
 from qmio_jupyter.core.calendar import Calendar
 from qmio_jupyter.core.effects import Publish
 from qmio_jupyter.core.queue import Place
-from qmio_jupyter.core.state import Device, Draft, Shown, State
-from qmio_jupyter.model.ids import TaskId, Tenant
+from qmio_jupyter.core.state import Agent, Device, Draft, Shown, State
+from qmio_jupyter.model.ids import AgentId, TaskId, Tenant
 from qmio_jupyter.model.task import Estimate, Task, TaskState, TaskView
 
 #: An end that cannot be told: the holder of a booking is not idle while it runs.
@@ -53,24 +53,32 @@ def places(state: State, device: Device) -> list[Place]:
     if device.places is not None and (device.places[0] == state.now_ms or not device.bookings):
         return device.places[1]
     pace = state.pace(device)
-    servers: list[int] = []
     ends = dict(device.last_end_ms)
-    for agent in device.present():
-        held = sorted(device.claims.get(agent.name, ()))
-        for task_id in held[: agent.credit]:
+    free: dict[AgentId, list[int]] = {}
+    for name, held in device.claims.items():
+        own = free[name] = []
+        for task_id in held:
             task = state.tasks[task_id]
-            end_ms = max(
-                state.claims[task_id].claimed_ms + round(task.predicted_s * pace * 1000), state.now_ms
-            )
-            servers.append(end_ms)
+            length_ms = max(1, round(task.predicted_s * pace * 1000))
+            end_ms = max(state.claims[task_id].claimed_ms + length_ms, state.now_ms)
+            own.append(end_ms)
             ends[task.owner.tenant] = max(end_ms, ends.get(task.owner.tenant, 0))
-        servers.extend(
-            [max(state.now_ms, agent.paused_until_ms, agent.silent_until_ms)] * (agent.credit - len(held))
-        )
+    servers = [
+        ms for agent in device.present() for ms in _servers(agent, free.get(agent.name, []), state.now_ms)
+    ]
     outlook = _calendar(state, device, ends) if device.bookings else None
     found = queue.run_forward(device.ready, servers, outlook, pace)
     device.places = (state.now_ms, found)
     return found
+
+
+def _servers(agent: Agent, ends_ms: list[int], now_ms: int) -> list[int]:
+    """Return when each unit of an agent's credit is expected to be free (the last ones, if it holds more)."""
+    if not agent.state.takes_tasks:
+        return []
+    free_ms = max(now_ms, agent.paused_until_ms, agent.silent_until_ms)
+    instants = sorted([*ends_ms, *[free_ms] * (agent.credit - len(ends_ms))])
+    return [max(free_ms, ms) for ms in instants[len(instants) - agent.credit :]]
 
 
 def show(device: Device, task_id: TaskId, place: tuple[int, int | None], *, to_all: bool) -> str:
