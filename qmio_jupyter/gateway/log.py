@@ -8,6 +8,7 @@ from __future__ import annotations
 import contextlib
 import os
 import re
+from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -88,8 +89,13 @@ def redact(_: WrappedLogger, __: str, event: EventDict) -> EventDict:
     return {name: _struck(name, value) for name, value in event.items()}
 
 
+@lru_cache(maxsize=1024)
+def _is_secret(name: str) -> bool:
+    return _SECRET.search(name) is not None
+
+
 def _struck(name: str, value: Any) -> Any:
-    if _SECRET.search(name):
+    if _is_secret(name):
         return "<hidden>"
     if isinstance(value, bytes | bytearray | memoryview):
         return f"<{len(value)} bytes>"
@@ -128,7 +134,7 @@ class GatewayLog:
             _Lines(self._file),
             processors=[redact, stamp, render],
             wrapper_class=structlog.make_filtering_bound_logger(self._level),
-        )
+        ).bind()
 
     def event(self, event: str, *, level: str = "info", **fields: Any) -> None:
         """Write down something that happened."""
