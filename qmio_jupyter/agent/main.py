@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import fcntl
 import os
+import re
 import select
 import signal
 import stat
@@ -30,6 +31,7 @@ from qmio_jupyter.config.settings import AgentSettings
 from qmio_jupyter.drivers import registry
 from qmio_jupyter.errors import ConfigError
 from qmio_jupyter.model.device import DeviceState
+from qmio_jupyter.model.ids import AgentId
 from qmio_jupyter.ports import DeviceDriver
 
 #: Exit code for what a restart cannot cure.
@@ -80,7 +82,7 @@ class _Agent:
         self._link = GatewayLink(settings.device, places, log)
         self._driver: DeviceDriver = registry.make(settings.driver, settings.device, driver_options(settings))
         self._protocol = AgentProtocol(
-            f"{settings.device}@{this_host()}",
+            agent_id(settings.device, this_host()),
             time.time_ns() // 1_000_000,
             self._driver.describe(),
             self._driver.state(),
@@ -167,6 +169,11 @@ class _Agent:
     def _watched(self) -> tuple[int, ...]:
         parent = () if self._parent_fd is None else (self._parent_fd,)
         return (self._host.wake_fd, self._stop_fd, *parent)
+
+
+def agent_id(device: str, host: str) -> AgentId:
+    """Return the agent's name, the same after every start: device and host, as the gateway accepts names."""
+    return re.sub(r"[^A-Za-z0-9._-]", "-", f"{device}.{host}")[:64]
 
 
 def driver_options(settings: AgentSettings) -> Mapping[str, str]:

@@ -132,6 +132,7 @@ class EchoDriver:
         """Stop everything and end the thread."""
         with self._changed:
             self._is_closed = True
+            self._changed.notify_all()
             tasks = {t.run.task_id for t in (*self._queue, self._current) if t is not None}
         for task_id in tasks:
             self.stop(task_id)

@@ -1,0 +1,85 @@
+"""Cheap looks at a program's text, before a parser sees it: sizes, and files it wants to include.
+
+A look can only refuse; what it lets through is still read under limits of memory and time.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import Final
+
+from qmio_jupyter.errors import ProgramError
+
+#: Classical bits a program may declare.
+MAX_CLBITS: Final = 65_536
+#: The only file a program may include, by version.
+_LIBRARY: Final = {2: "qelib1.inc", 3: "stdgates.inc"}
+
+_TOKEN: Final = re.compile(
+    r"""(?P<comment>//[^\n]*|/\*.*?(?:\*/|\Z))|(?P<string>"[^"\n]*"|'[^'\n]*')|(?P<word>[^\W\d]\w*)""",
+    re.DOTALL,
+)
+_QUANTUM: Final = re.compile(r"\bqubit\s*\[\s*(\d[\d_]*)\s*\]|\bqreg\s+\w+\s*\[\s*(\d[\d_]*)\s*\]")
+_CLASSICAL: Final = re.compile(r"\bbit\s*\[\s*(\d[\d_]*)\s*\]|\bcreg\s+\w+\s*\[\s*(\d[\d_]*)\s*\]")
+
+
+def blank_comments(text: str) -> str:
+    """Return `text` with comments turned to spaces: every other character keeps its line and column."""
+
+    def blank(match: re.Match[str]) -> str:
+        found = match.group()
+        return re.sub(r"[^\n]", " ", found) if match.lastgroup == "comment" else found
+
+    return _TOKEN.sub(blank, text)
+
+
+def place(text: str, offset: int) -> str:
+    """Return ``line L, column C`` of an offset, both from 1."""
+    line = text.count("\n", 0, offset) + 1
+    return f"line {line}, column {offset - text.rfind(chr(10), 0, offset)}"
+
+
+def check_text(text: str, version: int, max_qubits: int) -> str:
+    """Return the text without its comments, if it may be given to a parser.
+
+    Raises
+    ------
+    ProgramError
+        ``program.too_wide`` for more qubits than `max_qubits`, ``program.too_large`` for more than `MAX_CLBITS`
+        bits, ``program.unsupported`` for an included file that is not the standard library of gates.
+    """
+    code = blank_comments(text)
+    _check_includes(code, version)
+    _check_sum(code, _QUANTUM, max_qubits, "qubits", "program.too_wide")
+    _check_sum(code, _CLASSICAL, MAX_CLBITS, "classical bits", "program.too_large")
+    return code
+
+
+def _check_includes(code: str, version: int) -> None:
+    library = _LIBRARY[version]
+    tokens = [m for m in _TOKEN.finditer(code) if m.lastgroup != "comment"]
+    for index, token in enumerate(tokens):
+        if token.lastgroup != "word" or token.group() != "include":
+            continue
+        following = tokens[index + 1] if index + 1 < len(tokens) else None
+        name = following.group()[1:-1] if following is not None and following.lastgroup == "string" else ""
+        if name != library:
+            raise ProgramError(
+                f"{place(code, token.start())}: only {library!r} can be included",
+                hint="Write the definitions into the program.",
+                code="program.unsupported",
+            )
+
+
+def _check_sum(code: str, pattern: re.Pattern[str], most: int, what: str, error_code: str) -> None:
+    total = 0
+    for match in pattern.finditer(code):
+        digits = (match.group(1) or match.group(2)).replace("_", "")
+        # Ten digits are too many already; int() of a million digits would take its time.
+        total += int(digits) if len(digits) < 10 else 10**10
+        if total > most:
+            raise ProgramError(
+                f"{place(code, match.start())}: the program declares more than {most} {what}",
+                hint=f"Use fewer {what}.",
+                code=error_code,
+            )

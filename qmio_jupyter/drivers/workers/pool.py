@@ -1,0 +1,241 @@
+"""A pool of workers: one thread per worker waits for jobs, feeds it, and outlives its deaths."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections import deque
+from concurrent.futures import Future
+from typing import Final
+
+import msgspec
+
+from qmio_jupyter.drivers.workers import deaths
+from qmio_jupyter.drivers.workers.channel import ChannelClosedError, ChannelTimeoutError
+from qmio_jupyter.drivers.workers.fork import ForkServer, Worker
+from qmio_jupyter.drivers.workers.messages import Done, Failed, FromWorker, Job, Partial, Stage
+from qmio_jupyter.errors import AgentError, QmioError, TaskCancelledError, from_code
+from qmio_jupyter.model.ids import TaskId
+from qmio_jupyter.model.result import TaskResult
+from qmio_jupyter.ports import OnPartial, OnStage, Run
+
+#: Stage a worker announces when reading and compiling are over; until then the shorter deadline holds.
+RUNNING: Final = "running"
+#: Times a job is run again when its worker was killed from outside.
+_MORE_TRIES: Final = 1
+_DEATH_S: Final = 5.0
+
+
+class PoolLimits(msgspec.Struct, frozen=True, kw_only=True):
+    """What one job may take."""
+
+    memory_bytes: int
+    cpu_s: float
+    wall_s: float
+    #: Seconds by the clock for reading and compiling.
+    compile_s: float
+
+
+class _Ticket(msgspec.Struct, kw_only=True, eq=False):
+    run: Run
+    on_partial: OnPartial
+    on_stage: OnStage
+    future: Future[TaskResult]
+    worker: Worker | None = None
+    is_stopped: bool = False
+    tries: int = 0
+
+
+class Pool:
+    """Runs jobs in `size` workers, in order of arrival.
+
+    Parameters
+    ----------
+    module : str
+        What workers run; see `qmio_jupyter.drivers.workers.server`.
+    size : int
+        Workers.
+    limits : PoolLimits
+        What one job may take.
+    """
+
+    def __init__(self, module: str, size: int, limits: PoolLimits) -> None:
+        self._limits = limits
+        self._server = ForkServer(module, limits.memory_bytes)
+        self._queue: deque[_Ticket] = deque()
+        self._current: dict[TaskId, _Ticket] = {}
+        self._changed = threading.Condition()
+        self._is_closed = False
+        self._threads = [
+            threading.Thread(target=self._work, name=f"worker-{n}", daemon=True) for n in range(size)
+        ]
+        for thread in self._threads:
+            thread.start()
+
+    @property
+    def running(self) -> int:
+        """Number of jobs that have a worker."""
+        return len(self._current)
+
+    @property
+    def worker_pids(self) -> tuple[int, ...]:
+        """Process ids of the workers that have a job."""
+        with self._changed:
+            return tuple(t.worker.pid for t in self._current.values() if t.worker is not None)
+
+    def start(self, run: Run, on_partial: OnPartial, on_stage: OnStage) -> Future[TaskResult]:
+        """Queue a job."""
+        ticket = _Ticket(run=run, on_partial=on_partial, on_stage=on_stage, future=Future())
+        with self._changed:
+            if self._is_closed:
+                ticket.future.set_exception(_closed())
+                return ticket.future
+            self._queue.append(ticket)
+            self._changed.notify()
+        return ticket.future
+
+    def stop(self, task_id: TaskId) -> None:
+        """Drop a queued job, or kill the worker that runs it; its future ends with `TaskCancelledError`."""
+        with self._changed:
+            waiting = [t for t in self._queue if t.run.task_id == task_id]
+            for ticket in waiting:
+                self._queue.remove(ticket)
+            current = self._current.get(task_id)
+            if current is not None:
+                current.is_stopped = True
+                if current.worker is not None:
+                    current.worker.kill()
+        for ticket in waiting:
+            ticket.future.set_exception(_stopped())
+
+    def close(self) -> None:
+        """Stop every job, end workers, server and threads."""
+        with self._changed:
+            self._is_closed = True
+            self._changed.notify_all()
+            tasks = [t.run.task_id for t in (*self._queue, *self._current.values())]
+        for task_id in tasks:
+            self.stop(task_id)
+        self._server.close()
+        for thread in self._threads:
+            thread.join()
+
+    # ------------------------------------------------------------ one slot
+
+    def _work(self) -> None:
+        worker: Worker | None = None
+        try:
+            while True:
+                if worker is None:
+                    worker = self._spawn_ahead()
+                ticket = self._take()
+                if ticket is None:
+                    return
+                worker = self._run(ticket, worker)
+        finally:
+            if worker is not None:
+                worker.close()
+
+    def _spawn_ahead(self) -> Worker | None:
+        """Have a worker ready before there is a job for it; a failure is told to the next job."""
+        try:
+            return self._server.spawn()
+        except AgentError:
+            return None
+
+    def _take(self) -> _Ticket | None:
+        with self._changed:
+            self._changed.wait_for(lambda: self._queue or self._is_closed)
+            if self._is_closed:
+                return None
+            ticket = self._queue.popleft()
+            self._current[ticket.run.task_id] = ticket
+            return ticket
+
+    def _run(self, ticket: _Ticket, worker: Worker | None) -> Worker | None:
+        """Run one job to its end; returns the worker if it is still good."""
+        while True:
+            try:
+                if worker is None:
+                    worker = self._server.spawn()
+                outcome, worker = self._run_once(ticket, worker)
+            except AgentError as error:
+                outcome, worker = error, None
+            if (
+                isinstance(outcome, AgentError)
+                and outcome.retryable
+                and not ticket.is_stopped
+                and ticket.tries < _MORE_TRIES
+                and not self._is_closed
+            ):
+                ticket.tries += 1
+                continue
+            break
+        with self._changed:
+            self._current.pop(ticket.run.task_id, None)
+            ticket.worker = None
+        if isinstance(outcome, TaskResult):
+            ticket.future.set_result(outcome)
+        elif ticket.is_stopped:
+            ticket.future.set_exception(_stopped())
+        else:
+            ticket.future.set_exception(_final(outcome))
+        return worker
+
+    def _run_once(self, ticket: _Ticket, worker: Worker) -> tuple[TaskResult | QmioError, Worker | None]:
+        with self._changed:
+            ticket.worker = worker
+            if ticket.is_stopped:
+                worker.kill()
+        try:
+            worker.forget_output()
+            ticket.on_stage("reading")
+            worker.channel.send(Job(run=ticket.run, cpu_s=self._limits.cpu_s))
+            outcome, is_good = self._listen(ticket, worker)
+        except ChannelClosedError:
+            status = worker.exit_status(_DEATH_S)
+            outcome, is_good = self._cause(status, worker), False
+        with self._changed:
+            ticket.worker = None
+        if not is_good:
+            worker.close()
+            return outcome, None
+        return outcome, worker
+
+    def _listen(self, ticket: _Ticket, worker: Worker) -> tuple[TaskResult | QmioError, bool]:
+        began = time.monotonic()
+        allowed, what = min(self._limits.compile_s, self._limits.wall_s), "to be read and compiled"
+        while True:
+            try:
+                data = worker.channel.receive(max(0.0, began + allowed - time.monotonic()))
+            except ChannelTimeoutError:
+                return deaths.out_of_time(f"took longer than {allowed:g} s {what}"), False
+            match msgspec.msgpack.decode(data, type=FromWorker):
+                case Stage(stage=stage):
+                    if stage == RUNNING:
+                        allowed, what = self._limits.wall_s, "to run"
+                    ticket.on_stage(stage)
+                case Partial(result=result):
+                    ticket.on_partial(result)
+                case Done(result=result, is_last=is_last):
+                    return result, not is_last
+                case Failed(code=code, message=message, hint=hint, is_last=is_last):
+                    return from_code(code, message, hint=hint), not is_last
+
+    def _cause(self, status: int | None, worker: Worker) -> AgentError:
+        return deaths.cause(
+            status, worker.output(), cpu_s=self._limits.cpu_s, memory_bytes=self._limits.memory_bytes
+        )
+
+
+def _final(error: QmioError) -> QmioError:
+    """Return the error without the retry flag that only meant "on another worker"."""
+    return from_code(error.code, error.message, hint=error.hint, detail=error.detail)
+
+
+def _stopped() -> TaskCancelledError:
+    return TaskCancelledError("the task was stopped on the device")
+
+
+def _closed() -> AgentError:
+    return AgentError("the device is closed", code="agent.worker", retryable=True)
