@@ -133,9 +133,10 @@ class Desk:
         enrolment = self.core.enrolment(key)
         return enrolment is not None and enrolment.role is Role.USER
 
-    def has_device(self, name: DeviceName) -> bool:
-        """Return whether a device has ever been announced."""
-        return any(view.description.name == name for view in self.core.devices(None))
+    def has_announced(self, device: DeviceName) -> bool:
+        """Return whether a device has ever been announced, and is not merely expected."""
+        views = self.core.devices(None)
+        return any(view.description.name == device and view.description.driver for view in views)
 
     def limits_of(self, peer: Peer) -> m.Limits:
         """Return what a peer may send, to be checked before it is decoded."""
@@ -179,7 +180,7 @@ class Desk:
             return self._hello(caller, body, now_ms)
         if isinstance(body, m.GatewayStop):
             return self._stop(caller)
-        renewal = self._renewal(caller, now_ms)
+        renewal = None if self.is_suspended else self._renewal(caller, now_ms)
         request = to_input(caller.origin, packet)
         if request is None:
             output = self._questions.ask(caller, body)

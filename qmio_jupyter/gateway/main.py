@@ -194,7 +194,7 @@ async def _serve(
             reload=reload,
             clock=clock,
             log=log,
-            opening=Opening(devices, desk.has_device, desk.is_user, clock.now_ms()),
+            opening=Opening(devices, desk.has_announced, desk.is_user, clock.now_ms()),
             idle_s=settings.idle_s if settings.embedded else None,
         )
         loop = asyncio.get_running_loop()

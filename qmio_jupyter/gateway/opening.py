@@ -1,8 +1,8 @@
 """The first seconds of a gateway's life: users are greeted when the devices they were promised are there.
 
-On the very first start the ledger knows no device, and the agents need a moment to announce theirs. A greeting
-answered before would lead straight to "no such device". Later starts know their devices from the ledger, and
-a task for one whose agent is still on its way queues.
+On the very first start nobody knows what the devices can do, and the agents need a moment to announce them. A
+greeting answered before would lead straight to "no such device" or "no such option". Later starts know their
+devices from the ledger, and a task for one whose agent is still on its way queues.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ class Opening:
     devices : iterable of str
         Devices whose agents are being started.
     is_known : callable
-        Whether the core knows a device.
+        Whether a device has been announced, now or in an earlier life.
     is_user : callable
         Whether a key is a user's: agents are greeted at once.
     now_ms : int

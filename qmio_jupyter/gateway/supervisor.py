@@ -41,8 +41,11 @@ class Event(Protocol):
 
 
 def agent_command(device: str) -> list[str]:
-    """Return the argv of the embedded agent of a device."""
-    return [sys.executable, "-m", "qmio_jupyter.cli.daemon", "agent", "--device", device]
+    """Return the argv of the embedded agent of a device.
+
+    ``-P`` keeps the directory it runs in off its module path: a user's own ``queue.py`` must not be imported.
+    """
+    return [sys.executable, "-P", "-m", "qmio_jupyter.cli.daemon", "agent", "--device", device]
 
 
 class Supervisor:
@@ -73,7 +76,7 @@ class Supervisor:
         self._command = command
         self._keepers: list[asyncio.Task[None]] = []
         self._processes: dict[str, asyncio.subprocess.Process] = {}
-        self._is_stopping = False
+        self._stopping = asyncio.Event()
 
     def start(self) -> None:
         """Start all agents, without waiting for them."""
@@ -87,7 +90,7 @@ class Supervisor:
 
     async def stop(self) -> None:
         """End all agents: SIGTERM, a short wait, SIGKILL to whatever is left of their groups."""
-        self._is_stopping = True
+        self._stopping.set()
         for process in self._processes.values():
             with contextlib.suppress(ProcessLookupError):
                 process.send_signal(signal.SIGTERM)
@@ -104,15 +107,17 @@ class Supervisor:
         """Start an agent again and again."""
         loop = asyncio.get_running_loop()
         pause_s = BACK_OFF_S
-        while True:
+        while not self._stopping.is_set():
             started = loop.time()
             status = await self._run_once(device)
             if loop.time() - started > HEALTHY_S:
                 pause_s = BACK_OFF_S
             elif status == EX_CONFIG:
                 pause_s = BACK_OFF_MAX_S
-            level = "info" if self._is_stopping else "warning"
-            self._event("agent ended", level=level, device=device, status=status, again_in_s=pause_s)
+            if self._stopping.is_set():
+                self._event("agent ended", device=device, status=status)
+                return
+            self._event("agent ended", level="warning", device=device, status=status, again_in_s=pause_s)
             await asyncio.sleep(pause_s)
             pause_s = min(2 * pause_s, BACK_OFF_MAX_S)
 
@@ -143,6 +148,7 @@ class Supervisor:
                     stdout=output,
                     stderr=output,
                     start_new_session=True,
+                    cwd="/",
                 )
             finally:
                 os.close(output)

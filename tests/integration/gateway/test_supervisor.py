@@ -52,7 +52,7 @@ async def gone(pid):
 
 async def first_line(path):
     await until(lambda: path.exists() and path.read_text().endswith("\n"))
-    return path.read_text().strip()
+    return path.read_text().splitlines()[0]
 
 
 @pytest.fixture
@@ -84,6 +84,39 @@ def test_stop_ends_agents_and_what_they_left_behind(run, tmp_path):
         await gone(worker)
         assert supervisor.pids() == {}
         assert stat.S_IMODE(log.stat().st_mode) == 0o600
+        await supervisor.stop()
+
+    run(main())
+
+
+def test_an_agent_that_ends_while_stopping_is_not_started_again(run, tmp_path, monkeypatch):
+    monkeypatch.setattr(supervisor_module, "BACK_OFF_S", 0.0)
+
+    async def main():
+        events = Events()
+        supervisor = Supervisor(["a", "b"], tmp_path, events, python("import time; time.sleep(600)"))
+        supervisor.start()
+        await events.until(lambda _: events.count("agent started") == 2)
+        await supervisor.stop()
+        assert events.count("agent started") == 2
+
+    run(main())
+
+
+def test_agents_run_away_from_the_users_directory(run, tmp_path, monkeypatch):
+    """A module in the directory where the gateway was started must not be imported by an agent."""
+    (tmp_path / "zmq.py").write_text("raise SystemExit(99)")
+    monkeypatch.chdir(tmp_path)
+    command = supervisor_module.agent_command("echo")
+    assert command[1] == "-P"
+
+    async def main():
+        events = Events()
+        supervisor = Supervisor(
+            ["echo"], tmp_path, events, python("import os; print(os.getcwd(), flush=True)")
+        )
+        supervisor.start()
+        assert await first_line(tmp_path / "agent-echo.log") == "/"
         await supervisor.stop()
 
     run(main())

@@ -227,6 +227,12 @@ def test_gateway_show(counter, keys):
     assert (figures["accepted"], figures["dispatched"]) == (1, 1)
 
 
+def test_an_expected_device_is_not_an_announced_one(counter):
+    assert not counter.desk.has_announced("echo")
+    counter.announce()
+    assert counter.desk.has_announced("echo")
+
+
 def test_devices(counter, keys):
     counter.hello(1, keys.ana)
     counter.announce()

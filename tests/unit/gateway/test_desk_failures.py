@@ -52,6 +52,15 @@ def test_while_the_ledger_is_down_everything_is_refused_retryably(ana, keys):
     assert ana.desk.next_deadline() is None
 
 
+def test_a_suspended_desk_asks_nothing_of_the_discarded_core(make_counter, keys):
+    counter = make_counter(lease_s=30)
+    counter.hello(1, keys.ana)
+    counter.now_ms += 20_000
+    fail(counter)
+    for body in (m.Ping(), m.GatewayShow(), m.TaskList(), m.Hello()):
+        assert counter.turn(1, keys.ana, body).records == ()
+
+
 def test_after_reloading_everybody_is_told_and_the_repeated_request_is_taken(ana, keys):
     before = ana.desk.core.epoch
     body = ana.submission()
