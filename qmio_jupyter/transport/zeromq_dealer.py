@@ -1,13 +1,19 @@
 """The client's and the agent's end: one DEALER with CURVE and the server's key pinned.
 
-Messages are taken only while the link is up (``ZMQ_IMMEDIATE``): nothing is queued behind a dead connection
-to arrive, late and before the hello, at the next gateway. Repeating what was not answered is the protocol
-object's work.
+Messages are taken only while the link is up and its shell knows it: nothing is sent between a reconnect and the
+hello that follows it. (``ZMQ_IMMEDIATE`` is not the way to that: it throws away what had arrived unread when the
+connection closed.) What was queued when a link broke goes out on the next one, before the hello; the gateway refuses
+it or has it twice, and both protocols are made for that.
+
+ZeroMQ connects again by itself after most failures, but gives up for good when it was refused with an error, and
+when the other end sent what it takes for nonsense. The monitor then falls silent; the link is connected anew.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import contextlib
+import time
+from collections.abc import Callable, Sequence
 from enum import StrEnum
 
 import msgspec
@@ -46,7 +52,7 @@ class LinkEvent(msgspec.Struct, frozen=True):
 _FAILED = {
     int(zmq.EVENT_HANDSHAKE_FAILED_NO_DETAIL): "the handshake broke off",
     int(zmq.EVENT_HANDSHAKE_FAILED_PROTOCOL): "it does not speak CURVE, or holds another key",
-    int(zmq.EVENT_HANDSHAKE_FAILED_AUTH): "it refused our key",
+    int(zmq.EVENT_HANDSHAKE_FAILED_AUTH): "it refused our key, or takes no more strangers",
 }
 
 
@@ -73,27 +79,44 @@ class Dealer:
     """
 
     def __init__(
-        self, endpoint: str, server_key: str, keys: KeyPair, *, tuning: Tuning | None = None
+        self,
+        endpoint: str,
+        server_key: str,
+        keys: KeyPair,
+        *,
+        tuning: Tuning | None = None,
+        clock: Callable[[], float] = time.monotonic,
     ) -> None:
         tuning = tuning or Tuning()
         self.endpoint = endpoint
         self.limits = Limits()
         self.needs_another_turn = False
+        #: Whether the link is up, as far as `link_events` has told.
         self.is_up = False
+        self._events: list[LinkEvent] = []
+        self._clock = clock
+        self._patience_s = tuning.reconnect_max_ms / 1000
+        #: Since when nothing was seen of ZeroMQ trying again.
+        self._idle_since: float | None = None
+        self._has_shaken_hands = False
         self._owner = Owner()
         self._context: zmq.Context[zmq.Socket[bytes]] = zmq.Context()
         self._socket: zmq.Socket[bytes] = self._context.socket(zmq.DEALER)
         self._monitor: Monitor | None = None
         try:
             harden(self._socket, tuning)
-            self._socket.setsockopt(zmq.IMMEDIATE, 1)
             self._socket.setsockopt(zmq.RECONNECT_IVL, tuning.reconnect_ms)
             self._socket.setsockopt(zmq.RECONNECT_IVL_MAX, tuning.reconnect_max_ms)
             self._socket.setsockopt_string(zmq.CURVE_SERVERKEY, server_key)
             self._socket.setsockopt_string(zmq.CURVE_PUBLICKEY, keys.public)
             self._socket.setsockopt_string(zmq.CURVE_SECRETKEY, keys.secret)
             self._monitor = Monitor(
-                self._socket, zmq.EVENT_HANDSHAKE_SUCCEEDED | zmq.EVENT_DISCONNECTED | sum(_FAILED)
+                self._socket,
+                zmq.EVENT_CONNECTED
+                | zmq.EVENT_CONNECT_RETRIED
+                | zmq.EVENT_HANDSHAKE_SUCCEEDED
+                | zmq.EVENT_DISCONNECTED
+                | sum(_FAILED),
             )
             self._socket.connect(endpoint)
         except BaseException:
@@ -110,7 +133,9 @@ class Dealer:
     def ready(self) -> bool:
         """Return whether `receive` or `link_events` would return something. Ask after wake-ups and sends."""
         self._owner.check("link")
-        return readable(self._socket) or (self._monitor is not None and readable(self._monitor.socket))
+        if self._events or readable(self._socket):
+            return True
+        return self._monitor is not None and readable(self._monitor.socket)
 
     def poll(self, timeout_s: float, also: Sequence[int] = ()) -> bool:
         """Wait until `ready`, or one of the descriptors `also` is readable, at most `timeout_s`.
@@ -121,31 +146,55 @@ class Dealer:
             Whether anything of this came true.
         """
         self._owner.check("link")
+        if self._events:
+            return True
         poller = zmq.Poller()
         poller.register(self._socket, zmq.POLLIN)
         if self._monitor is not None:
             poller.register(self._monitor.socket, zmq.POLLIN)
         for descriptor in also:
             poller.register(descriptor, zmq.POLLIN)
+        if self._idle_since is not None:
+            timeout_s = min(timeout_s, self._patience_s)
         return bool(poller.poll(max(0, int(timeout_s * 1000))))
 
     def link_events(self) -> list[LinkEvent]:
-        """Return how the link changed since the last call, oldest first. Read messages first, then these."""
+        """Return how the link changed since the last call, oldest first. Read messages first, then these.
+
+        Call it every few seconds even where no descriptor says so: it connects anew what ZeroMQ gave up.
+        """
         self._owner.check("link")
-        events: list[LinkEvent] = []
-        if self._monitor is None:
-            return events
-        for event in self._monitor.take():
-            if event.event == zmq.EVENT_HANDSHAKE_SUCCEEDED:
-                self.is_up = True
-                events.append(LinkEvent(LinkState.UP))
-            elif event.event == zmq.EVENT_DISCONNECTED:
-                if self.is_up:
-                    events.append(LinkEvent(LinkState.DOWN, "the connection was closed"))
-                self.is_up = False
-            else:
-                events.append(LinkEvent(LinkState.REFUSED, _FAILED[event.event]))
+        self._watch()
+        events, self._events = self._events, []
+        for event in events:
+            if event.state is not LinkState.REFUSED:
+                self.is_up = event.state is LinkState.UP
+        if self._idle_since is not None and self._clock() - self._idle_since >= self._patience_s:
+            self._connect_anew()
         return events
+
+    def _watch(self) -> None:
+        """Learn from the monitor what became of the link."""
+        if self._monitor is None:
+            return
+        for event in self._monitor.take():
+            self._idle_since = None
+            if event.event == zmq.EVENT_HANDSHAKE_SUCCEEDED:
+                self._has_shaken_hands = True
+                self._events.append(LinkEvent(LinkState.UP))
+            elif event.event == zmq.EVENT_DISCONNECTED:
+                if self._has_shaken_hands:
+                    self._events.append(LinkEvent(LinkState.DOWN, "the connection was closed"))
+                self._has_shaken_hands = False
+                self._idle_since = self._clock()
+            elif event.event in _FAILED:
+                self._events.append(LinkEvent(LinkState.REFUSED, _FAILED[event.event]))
+
+    def _connect_anew(self) -> None:
+        with contextlib.suppress(zmq.ZMQError):
+            self._socket.disconnect(self.endpoint)
+        self._socket.connect(self.endpoint)
+        self._idle_since = None
 
     def receive(self, at_most: int = DRAIN) -> list[Packet | QmioError]:
         """Return the messages that wait, at most `at_most`, without waiting; an error for what is no message.
@@ -167,7 +216,7 @@ class Dealer:
         return packets
 
     def send(self, packet: Packet) -> bool:
-        """Send `packet`; False while the link is down or its queue full. Never waits.
+        """Send `packet`; False while the link is down, has changed untold, or its queue is full. Never waits.
 
         Raises
         ------
@@ -183,16 +232,14 @@ class Dealer:
                 code="limit.size",
                 hint="Split the program or the parameter matrix.",
             )
-        for is_last_try in (False, True):
-            try:
-                send_frames(self._socket, frames)
-            except zmq.Again:
-                # Just after the link came up its pipe may not be attached yet; asking for EVENTS attaches it.
-                if is_last_try or not int(self._socket.getsockopt(zmq.EVENTS)) & zmq.POLLOUT:
-                    return False
-            else:
-                return True
-        return False
+        self._watch()
+        if not self.is_up or self._events:
+            return False
+        try:
+            send_frames(self._socket, frames)
+        except zmq.Again:
+            return False
+        return True
 
     def close(self) -> None:
         """Send what is still queued, for at most the linger time, then release everything. Idempotent."""
