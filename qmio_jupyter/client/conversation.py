@@ -71,8 +71,6 @@ class Conversation:
         events += self.protocol.tick(now_s)
         self._send()
         if self.protocol.ready:
-            if self._down_since is not None:
-                self._locator.linked()
             self._down_since = None
         elif self._down_since is None:
             self._down_since = now_s
@@ -110,6 +108,8 @@ class Conversation:
                 events.append(event)
         for change in dealer.link_events():
             if change.state is LinkState.UP:
+                # Only the gateway itself gets through the handshake, even if it takes its time to answer.
+                self._locator.linked()
                 self.protocol.link_up(now_s)
             elif change.state is LinkState.DOWN:
                 _log.info("link to %s is down: %s", dealer.endpoint, change.detail)

@@ -59,7 +59,7 @@ class Locator(Protocol):
         ...
 
     def linked(self) -> None:
-        """Take note that the gateway answered."""
+        """Take note that the link is up: the other end proved to be the gateway."""
         ...
 
 
