@@ -214,6 +214,6 @@ def expect(state: State, enrolment: Enrolment, draft: Draft) -> None:
     name = enrolment.device
     if enrolment.role is not Role.AGENT or name is None or name in state.devices:
         return
-    description = DeviceDescription(name=check_name(name, "device"), title=name, n_qubits=None, driver="")
+    description = DeviceDescription(name=name, title=name, n_qubits=None, driver="")
     device = _make(state, description)
     draft.records.append(DeviceSaved(device=device.row))

@@ -226,7 +226,7 @@ def lapse(state: State, claim: Claim, draft: Draft, cause: str, *, is_free: bool
     limit = task.spec.options.max_attempts or device.row.description.max_attempts
     lapses = task.lapses + (0 if is_free else 1)
     if lapses < limit:
-        life.requeue(state, draft, task, cause, lapses=lapses)
+        come_back(state, task, draft, cause, lapses=lapses)
         return
     life.end(
         state,
@@ -238,6 +238,17 @@ def lapse(state: State, claim: Claim, draft: Draft, cause: str, *, is_free: bool
         is_charged=False,
         lapses=lapses,
     )
+
+
+def come_back(state: State, task: Task, draft: Draft, cause: str, *, lapses: int) -> None:
+    """Queue a claimed task again; fail it if the snapshot it asked for is gone meanwhile."""
+    error = obstacle(state.device_of(task).row, task.spec.options)
+    if error is None:
+        life.requeue(state, draft, task, cause, lapses=lapses)
+    else:
+        life.end(
+            state, draft, task, TaskState.FAILED, cause=cause, error=error, is_charged=False, lapses=lapses
+        )
 
 
 def lease_due(state: State, claim: Claim, draft: Draft) -> None:

@@ -33,7 +33,7 @@ from qmio_jupyter.core.timers import Kind
 from qmio_jupyter.errors import QmioError
 from qmio_jupyter.model.access import Booking, Enrolment, Session
 from qmio_jupyter.model.device import DeviceState, DeviceView
-from qmio_jupyter.model.ids import DeviceName, KeyId, TaskId, Tenant
+from qmio_jupyter.model.ids import DeviceName, KeyId, TaskId, Tenant, check_name
 from qmio_jupyter.model.task import ClaimRef, Task, TaskView
 
 Handler = Callable[[State, Any, Draft], None]
@@ -110,6 +110,8 @@ def _revoke_grant(state: State, request: i.RevokeGrant, draft: Draft) -> None:
 
 def _enrol_key(state: State, request: i.EnrolKey, draft: Draft) -> None:
     enrolment = request.enrolment
+    if enrolment.device is not None:
+        check_name(enrolment.device, "device")
     if state.enrolments.get(enrolment.key) != enrolment:
         state.enrolments[enrolment.key] = enrolment
         draft.records.append(EnrolmentSaved(enrolment=enrolment))

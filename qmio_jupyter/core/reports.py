@@ -62,8 +62,22 @@ def held_by(state: State, key: KeyId, ref: ClaimRef) -> Task | None:
     return task if task is not None and task.state in life.LIVE_CLAIM else None
 
 
-def _live(state: State, origin: Origin, ref: ClaimRef) -> Task | None:
+def _hear(state: State, key: KeyId, draft: Draft) -> None:
+    """Note that a key's agents are not silent: they may get work again."""
+    name = _device_of(state, key)
+    if name is None:
+        return
+    agents = state.devices[name].agents
+    for agent in list(agents.values()):
+        if agent.key == key and agent.silent_until_ms:
+            agents[agent.name] = replace(agent, silent_until_ms=0)
+            draft.devices[name] = None
+
+
+def _live(state: State, origin: Origin, ref: ClaimRef, draft: Draft) -> Task | None:
     """Return the task if `ref` is its live claim; the lease is renewed, for its agent is alive."""
+    _authorise(state, origin)
+    _hear(state, origin.key, draft)
     task = _find(state, origin, ref)
     if task is None or task.state not in life.LIVE_CLAIM:
         return None
@@ -72,14 +86,10 @@ def _live(state: State, origin: Origin, ref: ClaimRef) -> Task | None:
 
 
 def renew_lease(state: State, held: Claim) -> None:
-    """Move a claim's lease, note that its agent has it, and that the agent is not silent."""
+    """Move a claim's lease, and note that its agent has it."""
     state.claims[held.ref.task_id] = replace(
         held, lease_until_ms=state.now_ms + round(state.config.lease_s * 1000), held=True
     )
-    device = state.devices[held.device]
-    agent = device.agents.get(held.agent)
-    if agent is not None and agent.silent_until_ms:
-        device.agents[agent.name] = replace(agent, silent_until_ms=0)
 
 
 def _stop(origin: Origin, ref: ClaimRef, draft: Draft) -> None:
@@ -88,14 +98,14 @@ def _stop(origin: Origin, ref: ClaimRef, draft: Draft) -> None:
 
 def held(state: State, message: Held, draft: Draft) -> None:
     """Note that the agent has the dispatch."""
-    task = _live(state, message.origin, message.ref)
+    task = _live(state, message.origin, message.ref, draft)
     if task is None or task.state is TaskState.CANCELLING:
         _stop(message.origin, message.ref, draft)
 
 
 def started(state: State, message: Started, draft: Draft) -> None:
     """Note that the claim runs."""
-    task = _live(state, message.origin, message.ref)
+    task = _live(state, message.origin, message.ref, draft)
     if task is None or task.state is TaskState.CANCELLING:
         _stop(message.origin, message.ref, draft)
     elif task.state is TaskState.CLAIMED:
@@ -107,7 +117,7 @@ def renew(state: State, message: Renew, draft: Draft) -> None:
     _authorise(state, message.origin)
     stop: list[ClaimRef] = []
     for index, ref in enumerate(message.refs):
-        task = _live(state, message.origin, ref)
+        task = _live(state, message.origin, ref, draft)
         if task is None or task.state is TaskState.CANCELLING:
             stop.append(ref)
             continue
@@ -119,7 +129,7 @@ def renew(state: State, message: Renew, draft: Draft) -> None:
 
 def progress(state: State, message: Progress, draft: Draft) -> None:
     """Record cumulative partial counts; older ones than those known are ignored."""
-    task = _live(state, message.origin, message.ref)
+    task = _live(state, message.origin, message.ref, draft)
     if task is None or task.state is TaskState.CANCELLING:
         _stop(message.origin, message.ref, draft)
         return
@@ -150,9 +160,10 @@ def finish(state: State, message: Finish, draft: Draft) -> None:
     task = _find(state, origin, ref)
     if task is None:
         _recorded_before(state, ref, message.outcome.state)
-        draft.reply = ClaimRecorded(origin=origin, ref=ref)
-        return
+    _hear(state, origin.key, draft)
     draft.reply = ClaimRecorded(origin=origin, ref=ref)
+    if task is None:
+        return
     outcome = _checked(task, message.outcome)
     if outcome.state is TaskState.CANCELLED:
         _stopped(state, task, draft)
@@ -254,4 +265,4 @@ def give_back(state: State, message: GiveBack, draft: Draft) -> None:
     else:
         reason = message.reason[:_STAGE_LENGTH]
         cause = f"the agent gave it back ({reason})" if reason else "the agent gave it back"
-        life.requeue(state, draft, task, cause, lapses=task.lapses)
+        claim.come_back(state, task, draft, cause, lapses=task.lapses)

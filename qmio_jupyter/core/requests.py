@@ -112,7 +112,8 @@ def _check_spec(request: Submit, device: Device) -> None:
     if options.pace not in _PACES:
         raise refusal("usage.option", f"pace {options.pace[:32]!r} is neither fast nor real")
     unknown = [key for key, _ in options.device_options if key not in description.options]
-    if unknown:
+    # Of a device that has not announced itself yet nothing is known: its driver will say.
+    if unknown and description.driver:
         raise refusal("device.option", f"{device.name} has no option {unknown[0][:64]!r}")
 
 

@@ -15,7 +15,7 @@ from qmio_jupyter.core.effects import (
     Publish,
     TaskShown,
 )
-from qmio_jupyter.core.inputs import GiveBack
+from qmio_jupyter.core.inputs import GiveBack, Progress
 from qmio_jupyter.core.records import (
     DeviceSaved,
     ProgramStored,
@@ -26,7 +26,7 @@ from qmio_jupyter.core.records import (
 )
 from qmio_jupyter.core.task import EDGE_CAUSES, EDGES, IllegalMoveError, move
 from qmio_jupyter.model.ids import seed_from
-from qmio_jupyter.model.task import Contract, TaskState
+from qmio_jupyter.model.task import Contract, StalePolicy, TaskOptions, TaskState
 from qmio_jupyter.testing.cores import Bench, code, every, only, program, result, snapshot
 from qmio_jupyter.testing.ledgers import new_task
 
@@ -188,8 +188,6 @@ def test_an_unacknowledged_lapse_counts_on_a_device_that_may_not_run_twice(bench
 
 
 def test_the_user_s_limit_of_attempts_counts(bench: Bench):
-    from qmio_jupyter.model.task import TaskOptions
-
     bench.user("ana")
     bench.agent(max_attempts=1)
     task_id = bench.submit("ana", options=TaskOptions(max_attempts=2))
@@ -298,8 +296,10 @@ def test_a_late_cancellation_of_a_lapsed_claim_changes_nothing(busy: Bench):
     busy.held(ref)
     busy.tick(15_000)
     step = busy.finish(ref, state=CANCELLED)
-    assert kinds(step.effects) == [ClaimRecorded]
-    assert busy.state_of(task_id) is Q
+    # The agent is heard of again: it gets the task anew.
+    assert kinds(step.effects) == [ClaimRecorded, Dispatch, Publish]
+    assert moved(step) == [(Q, C)]
+    assert busy.ref(task_id).attempt == 2
 
 
 def test_an_agent_that_stops_unasked_loses_the_claim(busy: Bench):
@@ -313,8 +313,6 @@ def test_an_agent_that_stops_unasked_loses_the_claim(busy: Bench):
 
 
 def test_a_queued_task_fails_when_its_snapshot_is_gone(bench: Bench):
-    from qmio_jupyter.model.task import StalePolicy, TaskOptions
-
     bench.user("ana")
     old, new = snapshot("dev", 1), snapshot("dev", 2)
     bench.agent(credit=0, snapshot=old)
@@ -327,13 +325,57 @@ def test_a_queued_task_fails_when_its_snapshot_is_gone(bench: Bench):
     assert bench.core.state.tasks[lax].contract.snapshot_id == new.snapshot_id
 
 
-def test_every_edge_was_walked_somewhere_here(bench: Bench):
-    """The walks above name each edge; this one keeps the list complete."""
-    walked = {
-        (Q, C), (C, R), (R, DONE), (C, DONE), (C, FAILED), (R, FAILED), (C, Q), (R, Q), (Q, CANCELLED), (C, X),
-        (R, X), (X, CANCELLED), (X, DONE), (X, FAILED), (Q, DONE), (Q, FAILED),
-    }  # fmt: skip
-    assert walked == EDGES
+def _claimed(bench):
+    return bench.ref(bench.submit("ana"))
+
+
+def _running(bench):
+    ref = _claimed(bench)
+    bench.started(ref)
+    return ref
+
+
+def _cancelling(bench):
+    ref = _running(bench)
+    bench.cancel("ana", ref.task_id)
+    return ref
+
+
+def _lapsed(bench):
+    ref = _running(bench)
+    bench.tick(15_000)
+    return ref
+
+
+def _waiting(bench):
+    bench.submit("ana")
+    return bench.submit("ana")
+
+
+WALKS = {
+    (Q, C): _claimed,
+    (Q, CANCELLED): lambda bench: bench.cancel("ana", _waiting(bench)),
+    (Q, DONE): lambda bench: bench.finish(_lapsed(bench)),
+    (Q, FAILED): lambda bench: bench.finish(_lapsed(bench), state=FAILED),
+    (C, R): _running,
+    (C, Q): lambda bench: (_claimed(bench), bench.tick(15_000)),
+    (C, X): lambda bench: bench.cancel("ana", _claimed(bench).task_id),
+    (C, DONE): lambda bench: bench.finish(_claimed(bench)),
+    (C, FAILED): lambda bench: bench.finish(_claimed(bench), state=FAILED),
+    (R, Q): _lapsed,
+    (R, X): _cancelling,
+    (R, DONE): lambda bench: bench.finish(_running(bench)),
+    (R, FAILED): lambda bench: bench.finish(_running(bench), state=FAILED),
+    (X, CANCELLED): lambda bench: bench.finish(_cancelling(bench), state=CANCELLED),
+    (X, DONE): lambda bench: bench.finish(_cancelling(bench)),
+    (X, FAILED): lambda bench: bench.finish(_cancelling(bench), state=FAILED),
+}
+
+
+@pytest.mark.parametrize(("start", "to"), sorted(EDGES))
+def test_every_edge_is_reachable(busy: Bench, start, to):
+    WALKS[start, to](busy)
+    assert busy.watch.edges[start, to] == 1
 
 
 def test_a_repeated_end_is_recorded_once(busy: Bench):
@@ -360,6 +402,16 @@ def test_partial_counts(busy: Bench):
     # Older in shots than what is known: kept as a result, the number shown does not go back.
     assert kinds(busy.progress(ref, revision=3, done=10).records) == [ResultStored]
     foreign = result(replace(ref, task_id="t-0"), revision=9)
-    from qmio_jupyter.core.inputs import Progress
-
     assert busy.do(Progress(origin=busy.origin("agent"), ref=ref, result=foreign)).records == ()
+
+
+def test_a_task_whose_snapshot_went_while_it_ran_does_not_come_back(bench: Bench):
+    bench.user("ana")
+    old, new = snapshot("dev", 1), snapshot("dev", 2)
+    bench.agent(snapshot=old)
+    ref = bench.ref(bench.submit("ana", options=TaskOptions(snapshot=old.snapshot_id)))
+    bench.held(ref)
+    bench.agent(snapshot=new, holding=(ref,))
+    step = bench.tick(15_000)
+    assert moved(step) == [(C, FAILED)]
+    assert only(step, Publish).view.error.code == "device.snapshot"
