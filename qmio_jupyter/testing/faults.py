@@ -102,13 +102,14 @@ def _weather(**changes: float) -> Fault:
 
 
 def _forged_claim(world: World) -> bool:
-    """Let an agent report a claim under numbers that are not its own: of another life, or another attempt."""
+    """Let an agent report a claim under numbers that are not its own: of another life, and another attempt."""
     tasks = [task for task in world.disk.tasks_by_id.values() if task.attempt and task.agent]
     if not tasks:
         return False
-    task = world.rng.choice(tasks)
+    task = world.rng.choice([task for task in tasks if not task.state.is_final] or tasks)
     agent = next(agent for agent in world.agents if agent.name == task.agent)
-    return agent.forge(task, *world.rng.choice(((-1, 0), (1, 0), (0, -1), (0, 1))))
+    off = world.rng.choice((-1, 1))
+    return agent.forge(task, off, 0) and agent.forge(task, 0, off)
 
 
 def _device_state(world: World) -> bool:

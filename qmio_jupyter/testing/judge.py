@@ -9,9 +9,8 @@ from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING
 
 from qmio_jupyter.core import invariants
-from qmio_jupyter.core.core import Core
 from qmio_jupyter.core.effects import Accepted, Publish, Step, TaskShown
-from qmio_jupyter.core.inputs import Input
+from qmio_jupyter.core.inputs import Announce, Held, Input, Progress, Renew, Started, Tick
 from qmio_jupyter.core.records import LiveState, Record, ResultStored, TaskInserted, TaskUpdated
 from qmio_jupyter.errors import QmioError
 from qmio_jupyter.model.ids import TaskId
@@ -24,6 +23,7 @@ from qmio_jupyter.wire import messages as m
 if TYPE_CHECKING:
     from qmio_jupyter.testing.sim_agent import SimAgent
     from qmio_jupyter.testing.sim_client import SimClient
+    from qmio_jupyter.testing.sim_gateway import WatchedCore
     from qmio_jupyter.testing.world import World
 
 _LIVE_CLAIM = (TaskState.CLAIMED, TaskState.RUNNING, TaskState.CANCELLING)
@@ -54,20 +54,44 @@ class Judge:
         #: Position last told of a task by reply or event, and by which epoch.
         self._told: dict[TaskId, tuple[int, int]] = {}
         self.acknowledged: dict[TaskId, None] = {}
+        #: When the gateway last heard of a claim from its agent, by its own clock.
+        self._heard: dict[ClaimRef, int] = {}
 
     # ------------------------------------------------------------ the core and the ledger
 
-    def stepped(self, core: Core, given: Input, step: Step) -> None:
-        """Check the core's own invariants after a step."""
+    def stepped(self, core: WatchedCore, given: Input, step: Step) -> None:
+        """Check leases, positions told, and the core's own invariants after a step."""
         coverage = self.world.coverage
         coverage.counts["inputs"] += 1
         coverage.inputs[type(given).__name__] += 1
+        self._leases(core, given, step)
         for effect in step.effects:
             if isinstance(effect, Accepted | Publish | TaskShown):
                 self._told_position(core.epoch, effect.view)
         broken = invariants.check(core)
         if broken:
             raise Violation("invariant", f"after {type(given).__name__}: {'; '.join(broken)}")
+
+    def _leases(self, core: WatchedCore, given: Input, step: Step) -> None:
+        """Check that a lease runs out when its agent has been silent for its length, neither before nor after."""
+        now_ms = core.state.now_ms
+        lease_ms = round(core.state.config.lease_s * 1000)
+        for record in step.records:
+            if isinstance(record, TaskUpdated) and record.cause == "the lease ran out":
+                ref = record.task.ref
+                silent_ms = now_ms - max(self._heard.get(ref, 0), core.born_ms)
+                if silent_ms < lease_ms:
+                    raise Violation("lease", f"{ref} lapsed, its agent spoke {silent_ms} ms ago")
+        if isinstance(given, Held | Started | Progress):
+            self._heard[given.ref] = now_ms
+        elif isinstance(given, Renew):
+            self._heard.update(dict.fromkeys(given.refs, now_ms))
+        elif isinstance(given, Announce):
+            self._heard.update(dict.fromkeys(given.holding, now_ms))
+        elif isinstance(given, Tick):
+            late = [claim.ref for claim in core.state.claims.values() if claim.lease_until_ms <= now_ms]
+            if late:
+                raise Violation("lease", f"{late} should have lapsed")
 
     def _told_position(self, epoch: int, view: TaskView) -> None:
         """Check that a position gets worse only with a word on why."""

@@ -41,6 +41,7 @@ class WatchedCore(Core):
     def __init__(self, world: World, config: CoreConfig, live: LiveState, epoch: int, now_ms: int) -> None:
         super().__init__(config, live, epoch, now_ms)
         self.world = world
+        self.born_ms = now_ms
 
     def handle(self, message: Input, now_ms: int) -> Step:
         """Take one input, then check everything."""
