@@ -1,75 +1,411 @@
-"""Reading OpenQASM 3 with the reference parser: slower than Qiskit's own, but it says where and why."""
+"""Rewriting OpenQASM 3 into the part of it that Qiskit's converter takes.
+
+Constants and classical variables that are known before the program runs are worked out, loops over known ranges
+unrolled, ``switch`` and compound conditions turned into nested ``if``. What depends on a measurement stays. What
+is left and not understood, the converter refuses by line and column.
+"""
 
 from __future__ import annotations
 
-import re
-from types import TracebackType
-from typing import Final
+import copy
+from collections import ChainMap
+from collections.abc import Callable, Iterable, Sequence
+from typing import Final, TypeVar
 
-import openqasm3
-from openqasm3.ast import QASMNode
-from openqasm3.parser import QASM3ParsingError
-from qiskit import QuantumCircuit
-from qiskit_qasm3_import import ConversionError, convert
+from openqasm3 import ast
 
+from qmio_jupyter.drivers.aer import conditions
+from qmio_jupyter.drivers.aer.constants import Constant, NotConstantError, evaluate, literal, place
+from qmio_jupyter.drivers.aer.guard import MAX_CLBITS
 from qmio_jupyter.errors import ProgramError
 
-_PARSER_PLACE: Final = re.compile(r"^L(\d+):C(\d+): (.*)$", re.DOTALL)
-_CONVERTER_PLACE: Final = re.compile(r"^(\d+),(\d+): (.*)$", re.DOTALL)
+#: Statements a program may have once its loops are unrolled.
+MAX_STATEMENTS: Final = 200_000
+
+_N = TypeVar("_N", bound=ast.QASMNode)
+_COMPOUND: Final = {f"{op}=": op for op in ("+", "-", "*", "/", "%", "**", "<<", ">>", "&", "|", "^")}
 
 
-def needs_lowering(code: str) -> bool:
-    """Return whether a program (without comments) holds what only this reader knows."""
-    return "switch" in code
+class _Bits:
+    """What a name that stands for classical bits is known by: their number, None for a single bit."""
+
+    def __init__(self, size: int | None) -> None:
+        self.size = size
 
 
-def read(text: str) -> QuantumCircuit:
-    """Return the circuit that an OpenQASM 3 program stands for.
+class _BreakLoop(Exception):  # noqa: N818 - control flow, as StopIteration is
+    """A ``break`` of a loop that is being unrolled."""
+
+
+class _ContinueLoop(Exception):  # noqa: N818
+    """A ``continue`` of a loop that is being unrolled."""
+
+
+def lower(program: ast.Program, max_qubits: int) -> ast.Program:
+    """Return the program without constants, known variables, known loops and ``switch``.
 
     Raises
     ------
     ProgramError
-        ``program.syntax`` or ``program.unsupported``, naming line and column.
+        ``program.too_wide``, ``program.too_large`` (more than `MAX_STATEMENTS`), ``program.unsupported``.
     """
-    try:
-        return convert(openqasm3.parse(text))
-    except QASM3ParsingError as problem:
-        raise _error(str(problem), _PARSER_PLACE, "program.syntax") from problem
-    except ConversionError as problem:
-        message = str(problem)
-        is_syntax = "not defined" in message or "already" in message
-        raise _error(
-            message, _CONVERTER_PLACE, "program.syntax" if is_syntax else "program.unsupported"
-        ) from problem
-    except (TypeError, ValueError, KeyError, IndexError, AttributeError, NotImplementedError) as problem:
-        node = _node_of(problem.__traceback__)
-        where = (
-            f"line {node.span.start_line}, column {node.span.start_column + 1}: "
-            if node and node.span
-            else ""
-        )
-        raise ProgramError(
-            f"{where}this cannot be run here ({' '.join(str(problem).split())[:200]})",
-            hint="Rewrite the named place.",
-            code="program.unsupported",
-        ) from problem
+    lowered = copy.copy(program)
+    lowered.statements = list(_Lowering(max_qubits).block(program.statements))
+    return lowered
 
 
-def _error(message: str, pattern: re.Pattern[str], code: str) -> ProgramError:
-    found = pattern.match(message)
-    if found is None:
-        return ProgramError(" ".join(message.split())[:300], hint="Correct it.", code=code)
-    what = " ".join(found[3].split())[:300]
-    hint = "Correct the named place." if code == "program.syntax" else "Remove or rewrite it."
-    return ProgramError(f"line {found[1]}, column {int(found[2]) + 1}: {what}", hint=hint, code=code)
+class _Lowering:
+    """One program on its way; `names` holds constants, known variables and the sizes of bits."""
+
+    def __init__(self, max_qubits: int) -> None:
+        self._max_qubits = max_qubits
+        self._qubits = 0
+        self._clbits = 0
+        self._emitted = 0
+        self._names: ChainMap[str, object] = ChainMap()
+        #: True inside a branch or loop that only the run decides on: nothing known may change there.
+        self._is_conditional = False
+
+    # ------------------------------------------------------------ statements
+
+    def block(self, statements: Iterable[ast.Statement | ast.Pragma]) -> list[ast.Statement]:
+        """Return what statements become."""
+        lowered: list[ast.Statement] = []
+        for statement in statements:
+            lowered.extend(self._statement(statement))
+        return lowered
+
+    def _statement(self, node: ast.Statement | ast.Pragma) -> Sequence[ast.Statement]:
+        self._emitted += 1
+        if self._emitted > MAX_STATEMENTS:
+            raise ProgramError(
+                f"{place(node)}unrolled, the program has more than {MAX_STATEMENTS} statements",
+                hint="Make its loops shorter.",
+                code="program.too_large",
+            )
+        match node:
+            case ast.ConstantDeclaration() | ast.ClassicalDeclaration() | ast.IODeclaration():
+                return self._declaration(node)
+            case ast.QubitDeclaration():
+                return [self._qubits_declared(node)]
+            case ast.ClassicalAssignment():
+                return self._assignment(node)
+            case ast.ForInLoop():
+                return self._for(node)
+            case ast.WhileLoop():
+                return self._while(node)
+            case ast.BranchingStatement():
+                return self._branch(node)
+            case ast.SwitchStatement():
+                return self._switch(node)
+            case ast.CompoundStatement():
+                return self.block(node.statements)
+            case ast.BreakStatement() if not self._is_conditional:
+                raise _BreakLoop
+            case ast.ContinueStatement() if not self._is_conditional:
+                raise _ContinueLoop
+            case ast.QuantumGateDefinition():
+                return [self._gate_definition(node)]
+            case ast.Pragma():
+                return []
+            case ast.SubroutineDefinition() | ast.ExternDeclaration():
+                return [node]
+            case _:
+                return [self._substituted(node)]
+
+    def _declaration(
+        self, node: ast.ConstantDeclaration | ast.ClassicalDeclaration | ast.IODeclaration
+    ) -> Sequence[ast.Statement]:
+        name = node.identifier.name
+        kind = node.type
+        if isinstance(kind, ast.BitType) and not isinstance(node, ast.ConstantDeclaration):
+            return self._bits_declared(node, kind)
+        if isinstance(node, ast.IODeclaration):
+            self._names[name] = None
+            return [self._substituted(node)]
+        known = isinstance(kind, (ast.IntType, ast.UintType, ast.FloatType, ast.BoolType, ast.AngleType))
+        if not known or node.init_expression is None:
+            return [node]
+        value = self._known(node.init_expression)
+        if value is None:
+            return [node]
+        self._names[name] = _fit(kind, value)
+        return []
+
+    def _bits_declared(
+        self, node: ast.ClassicalDeclaration | ast.IODeclaration, kind: ast.BitType
+    ) -> Sequence[ast.Statement]:
+        size = None if kind.size is None else self._whole(kind.size, "a register's size")
+        self._names[node.identifier.name] = _Bits(size)
+        self._clbits += 1 if size is None else size
+        if self._clbits > MAX_CLBITS:
+            raise ProgramError(
+                f"{place(node)}the program declares more than {MAX_CLBITS} classical bits",
+                hint="Use fewer.",
+                code="program.too_large",
+            )
+        if isinstance(node, ast.IODeclaration):
+            if node.io_identifier is not ast.IOKeyword.output:
+                return [node]
+            declared = ast.ClassicalDeclaration(type=kind, identifier=node.identifier, init_expression=None)
+            declared.span = node.span
+            return [self._substituted(declared)]
+        return [self._substituted(node)]
+
+    def _qubits_declared(self, node: ast.QubitDeclaration) -> ast.Statement:
+        size = 1 if node.size is None else self._whole(node.size, "a register's size")
+        self._qubits += size
+        if self._qubits > self._max_qubits:
+            raise ProgramError(
+                f"{place(node)}the program declares more than {self._max_qubits} qubits",
+                hint="Use fewer qubits.",
+                code="program.too_wide",
+            )
+        return self._substituted(node)
+
+    def _assignment(self, node: ast.ClassicalAssignment) -> Sequence[ast.Statement]:
+        name = node.lvalue.name if isinstance(node.lvalue, ast.Identifier) else None
+        if name is None or not isinstance(self._names.get(name), (bool, int, float)):
+            return [self._substituted(node)]
+        operation = _COMPOUND.get(node.op.name)
+        value = node.rvalue
+        if operation is not None:
+            value = ast.BinaryExpression(op=ast.BinaryOperator[operation], lhs=node.lvalue, rhs=node.rvalue)
+            value.span = node.span
+        known = self._known(value)
+        if known is None or self._is_conditional:
+            raise ProgramError(
+                f"{place(node)}{name!r} would depend on a measurement",
+                hint="Use bits for what is measured; numbers must be known before the program runs.",
+                code="program.unsupported",
+            )
+        for scope in self._names.maps:
+            if name in scope:
+                scope[name] = known
+                break
+        return []
+
+    def _for(self, node: ast.ForInLoop) -> Sequence[ast.Statement]:
+        values = self._values(node.set_declaration)
+        if values is None or _breaks_conditionally(node.block):
+            # Only the run can tell when it ends: Qiskit's own loop.
+            kept = copy.copy(node)
+            kept.set_declaration = self._substituted(node.set_declaration)
+            kept.block = self._conditional_block(node.block, hide=node.identifier.name)
+            return [kept]
+        lowered: list[ast.Statement] = []
+        for value in values:
+            try:
+                self._scoped(node.block, lowered, {node.identifier.name: value})
+            except _ContinueLoop:
+                continue
+            except _BreakLoop:
+                break
+        return lowered
+
+    def _while(self, node: ast.WhileLoop) -> Sequence[ast.Statement]:
+        lowered: list[ast.Statement] = []
+        condition = self._known(node.while_condition)
+        if condition is None:
+            kept = copy.copy(node)
+            kept.while_condition = conditions.simple(self._substituted(node.while_condition), self._size_of)
+            kept.block = self._conditional_block(node.block)
+            return [kept]
+        while condition:
+            self._emitted += 1
+            try:
+                self._scoped(node.block, lowered, {})
+            except _ContinueLoop:
+                pass
+            except _BreakLoop:
+                break
+            condition = self._known(node.while_condition)
+            if condition is None or self._emitted > MAX_STATEMENTS:
+                raise ProgramError(
+                    f"{place(node)}the loop cannot be unrolled",
+                    hint="Let it end after a known number of rounds.",
+                    code="program.unsupported",
+                )
+        return lowered
+
+    def _branch(self, node: ast.BranchingStatement) -> Sequence[ast.Statement]:
+        condition = self._known(node.condition)
+        if condition is not None:
+            lowered: list[ast.Statement] = []
+            self._scoped(node.if_block if condition else node.else_block, lowered, {})
+            return lowered
+        kept = copy.copy(node)
+        kept.condition = self._substituted(node.condition)
+        kept.if_block = self._conditional_block(node.if_block)
+        kept.else_block = self._conditional_block(node.else_block)
+        return conditions.branch(kept, self._size_of)
+
+    def _switch(self, node: ast.SwitchStatement) -> Sequence[ast.Statement]:
+        rest: list[ast.Statement] = list(node.default.statements) if node.default is not None else []
+        for values, body in reversed(node.cases):
+            for value in reversed(values):
+                comparison = ast.BinaryExpression(op=ast.BinaryOperator["=="], lhs=node.target, rhs=value)
+                comparison.span = node.span
+                branch = ast.BranchingStatement(
+                    condition=comparison, if_block=list(body.statements), else_block=rest
+                )
+                branch.span = node.span
+                rest = [branch]
+        return self.block(rest)
+
+    def _gate_definition(self, node: ast.QuantumGateDefinition) -> ast.Statement:
+        kept = copy.copy(node)
+        self._names = self._names.new_child({argument.name: None for argument in node.arguments})
+        try:
+            kept.body = self.block(node.body)  # type: ignore[assignment]
+        finally:
+            self._names = self._names.parents
+        return kept
+
+    # ------------------------------------------------------------ scopes and values
+
+    def _scoped(
+        self, statements: Iterable[ast.Statement], into: list[ast.Statement], names: dict[str, object]
+    ) -> None:
+        """Lower a block in its own scope; what came before a ``break`` is kept."""
+        self._names = self._names.new_child(names)
+        try:
+            for statement in statements:
+                into.extend(self._statement(statement))
+        finally:
+            self._names = self._names.parents
+
+    def _conditional_block(
+        self, statements: Iterable[ast.Statement], *, hide: str | None = None
+    ) -> list[ast.Statement]:
+        before, self._is_conditional = self._is_conditional, True
+        lowered: list[ast.Statement] = []
+        try:
+            self._scoped(statements, lowered, {} if hide is None else {hide: None})
+        finally:
+            self._is_conditional = before
+        return lowered
+
+    def _known(self, node: ast.Expression | ast.QuantumMeasurement) -> Constant | None:
+        if not isinstance(node, ast.Expression):
+            return None
+        try:
+            return evaluate(node, self._names)
+        except NotConstantError:
+            return None
+
+    def _whole(self, node: ast.Expression, what: str) -> int:
+        value = self._known(node)
+        if not isinstance(value, int) or value < 1:
+            raise ProgramError(
+                f"{place(node)}{what} must be a whole number from 1, known before the program runs",
+                hint="Correct it.",
+                code="program.syntax",
+            )
+        return value
+
+    def _values(
+        self, node: ast.RangeDefinition | ast.DiscreteSet | ast.Expression
+    ) -> Sequence[Constant] | None:
+        match node:
+            case ast.DiscreteSet(values=members):
+                found = [self._known(member) for member in members]
+                return None if any(value is None for value in found) else [v for v in found if v is not None]
+            case ast.RangeDefinition(start=ast.Expression() as start, end=ast.Expression() as end, step=step):
+                bounds = [self._known(start), self._known(end), 1 if step is None else self._known(step)]
+                if not all(isinstance(bound, int) for bound in bounds) or bounds[2] == 0:
+                    return None
+                first, last, by = (int(bound) for bound in bounds if bound is not None)
+                return range(first, last + (1 if by > 0 else -1), by)
+            case _:
+                return None
+
+    def _size_of(self, name: str) -> int | None:
+        """Return how many bits a name stands for: 0 for a single bit, None for no bits."""
+        known = self._names.get(name)
+        if isinstance(known, _Bits):
+            return known.size or 0
+        return None
+
+    def _substituted(self, node: _N) -> _N:
+        """Return a copy in which every known expression is a literal."""
+        return _rewrite(node, self._literal)
+
+    def _literal(self, node: ast.QASMNode) -> ast.QASMNode | None:
+        if isinstance(node, ast.QuantumGate) and node.name.name == "CX":
+            renamed = copy.copy(node)
+            renamed.name = ast.Identifier(name="cx")
+            return renamed
+        if isinstance(node, ast.Identifier) and not isinstance(
+            self._names.get(node.name), (bool, int, float)
+        ):
+            return None
+        if isinstance(
+            node, (ast.Identifier, ast.BinaryExpression, ast.UnaryExpression, ast.FunctionCall, ast.Cast)
+        ):
+            value = self._known(node)
+            if value is not None:
+                return literal(value, node)
+        return None
 
 
-def _node_of(trace: TracebackType | None) -> QASMNode | None:
-    """Return the innermost node that was being converted when something else went wrong."""
-    found = None
-    while trace is not None:
-        node = trace.tb_frame.f_locals.get("node")
-        if isinstance(node, QASMNode) and node.span is not None:
-            found = node
-        trace = trace.tb_next
-    return found
+def _fit(kind: ast.ClassicalType, value: Constant) -> Constant:
+    match kind:
+        case ast.BoolType():
+            return bool(value)
+        case ast.IntType() | ast.UintType():
+            return int(value)
+        case _:
+            return float(value)
+
+
+def _breaks_conditionally(statements: Iterable[ast.Statement], *, inside: bool = False) -> bool:
+    """Return whether a loop's body breaks or continues inside a branch (known or not, to be safe)."""
+    for statement in statements:
+        match statement:
+            case ast.BreakStatement() | ast.ContinueStatement():
+                if inside:
+                    return True
+            case ast.BranchingStatement(if_block=first, else_block=second):
+                if _breaks_conditionally([*first, *second], inside=True):
+                    return True
+            case ast.CompoundStatement(statements=inner):
+                if _breaks_conditionally(inner, inside=inside):
+                    return True
+            case _:
+                pass
+    return False
+
+
+def _rewrite(node: _N, change: Callable[[ast.QASMNode], ast.QASMNode | None]) -> _N:
+    """Return a copy of a tree in which `change` had the first word on every node below the top.
+
+    Names that are declared, called or acted upon are no expressions and stay.
+    """
+    made = copy.copy(node)
+    for field, value in vars(node).items():
+        if field in ("span", "annotations", "identifier", "name", "type_") or value is None:
+            continue
+        if isinstance(value, ast.QASMNode):
+            setattr(made, field, _rewrite_one(value, change))
+        elif isinstance(value, list):
+            setattr(made, field, _rewrite_list(value, change))
+    return made
+
+
+def _rewrite_list(
+    values: list[object], change: Callable[[ast.QASMNode], ast.QASMNode | None]
+) -> list[object]:
+    return [
+        _rewrite_one(value, change)
+        if isinstance(value, ast.QASMNode)
+        else _rewrite_list(value, change)
+        if isinstance(value, list)
+        else value
+        for value in values
+    ]
+
+
+def _rewrite_one(value: ast.QASMNode, change: Callable[[ast.QASMNode], ast.QASMNode | None]) -> ast.QASMNode:
+    changed = change(value)
+    return _rewrite(value, change) if changed is None else changed

@@ -14,7 +14,7 @@ from typing import Final
 from qiskit import QuantumCircuit, qasm2, qasm3, qpy
 from qiskit.qpy.common import QPY_VERSION
 
-from qmio_jupyter.drivers.aer import guard, lowering
+from qmio_jupyter.drivers.aer import guard, reference
 from qmio_jupyter.errors import ProgramError, QmioError
 from qmio_jupyter.model.program import QASM2, QASM3, QPY, Program
 
@@ -107,13 +107,10 @@ def _qasm2_error(message: str) -> ProgramError:
 
 
 def _read_qasm3(text: str, max_qubits: int) -> QuantumCircuit:
-    code = guard.check_text(text, 3, max_qubits)
+    guard.check_text(text, 3, max_qubits)
     try:
-        if not lowering.needs_lowering(code):
-            circuit = _read_quickly(text)
-            if circuit is not None:
-                return circuit
-        return lowering.read(text)
+        circuit = _read_quickly(text)
+        return circuit if circuit is not None else reference.read(text, max_qubits)
     except (MemoryError, QmioError):
         raise
     except BaseException as problem:

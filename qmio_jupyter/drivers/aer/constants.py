@@ -1,0 +1,182 @@
+"""Working out OpenQASM 3 expressions that are known before the program runs."""
+
+from __future__ import annotations
+
+import math
+import operator
+from collections.abc import Callable, Mapping
+from typing import Final
+
+from openqasm3 import ast
+
+from qmio_jupyter.errors import ProgramError
+
+#: A value known before the program runs.
+Constant = bool | int | float
+
+#: Integers beyond this many bits are no quantities of a program.
+_MOST_BITS: Final = 256
+
+
+def _divide(a: int, b: int) -> int:
+    """Divide whole numbers as OpenQASM does: towards zero."""
+    quotient = abs(a) // abs(b)
+    return quotient if (a >= 0) == (b >= 0) else -quotient
+
+
+def _power(base: Constant, exponent: Constant) -> Constant:
+    if isinstance(base, int) and isinstance(exponent, int):
+        if exponent < 0:
+            return float(base) ** exponent
+        if base.bit_length() * exponent > 2 * _MOST_BITS:
+            raise OverflowError("it is too large")
+        return int(base**exponent)
+    result = base**exponent
+    if not isinstance(result, (int, float)):
+        raise TypeError("it is not real")
+    return result
+
+
+def _small(amount: int) -> int:
+    if not 0 <= amount <= _MOST_BITS:
+        raise OverflowError("the shift is too far")
+    return amount
+
+
+_NAMED: Final[Mapping[str, float]] = {
+    "pi": math.pi,
+    "π": math.pi,
+    "tau": math.tau,
+    "τ": math.tau,
+    "euler": math.e,
+    "ℇ": math.e,
+}
+_FUNCTIONS: Final[Mapping[str, Callable[..., Constant]]] = {
+    "sin": math.sin,
+    "cos": math.cos,
+    "tan": math.tan,
+    "arcsin": math.asin,
+    "arccos": math.acos,
+    "arctan": math.atan,
+    "exp": math.exp,
+    "log": math.log,
+    "sqrt": math.sqrt,
+    "floor": math.floor,
+    "ceiling": math.ceil,
+    "mod": lambda a, b: a % b,
+    "pow": _power,
+    "popcount": lambda a: int(a).bit_count(),
+}
+_BINARY: Final[Mapping[str, Callable[[Constant, Constant], Constant]]] = {
+    "+": operator.add,
+    "-": operator.sub,
+    "*": operator.mul,
+    "%": operator.mod,
+    "/": lambda a, b: a / b if isinstance(a, float) or isinstance(b, float) else _divide(int(a), int(b)),
+    "**": _power,
+    "<<": lambda a, b: int(a) << _small(int(b)),
+    ">>": lambda a, b: int(a) >> _small(int(b)),
+    "&": lambda a, b: int(a) & int(b),
+    "|": lambda a, b: int(a) | int(b),
+    "^": lambda a, b: int(a) ^ int(b),
+    "&&": lambda a, b: bool(a) and bool(b),
+    "||": lambda a, b: bool(a) or bool(b),
+    "==": operator.eq,
+    "!=": operator.ne,
+    "<": operator.lt,
+    "<=": operator.le,
+    ">": operator.gt,
+    ">=": operator.ge,
+}
+
+
+class NotConstantError(Exception):
+    """The expression depends on a measurement, an input, or something this reader does not know."""
+
+
+def evaluate(node: ast.Expression, names: Mapping[str, object]) -> Constant:
+    """Return the value of an expression; `names` holds what is known by name (others are no constants).
+
+    Raises
+    ------
+    NotConstantError
+        If it is not known yet.
+    ProgramError
+        ``program.syntax`` where it can have no value (a division by zero), naming line and column.
+    """
+    try:
+        value = _value(node, names)
+    except (ZeroDivisionError, OverflowError, ValueError, TypeError) as problem:
+        raise ProgramError(
+            f"{place(node)}the expression has no value ({problem})", hint="Correct it.", code="program.syntax"
+        ) from problem
+    if isinstance(value, int) and value.bit_length() > _MOST_BITS:
+        raise ProgramError(
+            f"{place(node)}the number is too large", hint="Correct it.", code="program.too_large"
+        )
+    return value
+
+
+def place(node: ast.QASMNode) -> str:
+    """Return ``line L, column C: `` of a node, both from 1; empty if it has no place."""
+    span = node.span
+    return f"line {span.start_line}, column {span.start_column + 1}: " if span is not None else ""
+
+
+def literal(value: Constant, like: ast.Expression) -> ast.Expression:
+    """Return the literal that stands for `value`, at the place of `like`."""
+    if isinstance(value, bool):
+        made: ast.Expression = ast.BooleanLiteral(value=value)
+    elif isinstance(value, int):
+        made = ast.IntegerLiteral(value=abs(value))
+    else:
+        made = ast.FloatLiteral(value=abs(value))
+    if not isinstance(value, bool) and value < 0:
+        made.span = like.span
+        made = ast.UnaryExpression(op=ast.UnaryOperator["-"], expression=made)
+    made.span = like.span
+    return made
+
+
+def _value(node: ast.Expression, names: Mapping[str, object]) -> Constant:
+    match node:
+        case (
+            ast.IntegerLiteral(value=value) | ast.FloatLiteral(value=value) | ast.BooleanLiteral(value=value)
+        ):
+            return value
+        case ast.Identifier(name=name):
+            known = names.get(name, _NAMED.get(name))
+            if isinstance(known, (bool, int, float)):
+                return known
+            raise NotConstantError
+        case ast.UnaryExpression(op=op, expression=inner):
+            value = evaluate(inner, names)
+            match op.name:
+                case "-":
+                    return -value
+                case "!":
+                    return not value
+                case _:
+                    raise NotConstantError
+        case ast.BinaryExpression(op=op, lhs=lhs, rhs=rhs):
+            return _BINARY[op.name](evaluate(lhs, names), evaluate(rhs, names))
+        case ast.FunctionCall(name=name, arguments=arguments) if name.name in _FUNCTIONS:
+            return _FUNCTIONS[name.name](*(evaluate(argument, names) for argument in arguments))
+        case ast.Cast(type=kind, argument=argument):
+            return _cast(kind, evaluate(argument, names))
+        case ast.IndexExpression(collection=collection, index=[ast.Expression() as index]):
+            return int(evaluate(collection, names)) >> _small(int(evaluate(index, names))) & 1
+        case _:
+            raise NotConstantError
+
+
+def _cast(kind: ast.ClassicalType, value: Constant) -> Constant:
+    match kind:
+        case ast.BoolType():
+            return bool(value)
+        case ast.IntType() | ast.UintType():
+            return int(value)
+        case ast.FloatType() | ast.AngleType():
+            return float(value)
+        case _:
+            raise NotConstantError
