@@ -1,0 +1,205 @@
+"""Cells in a real kernel, through a real gateway, on real agents."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import sys
+from typing import Any
+
+import pytest
+
+from qmio_jupyter.testing.homes import Home
+
+QASM3 = """%%qpu -n 1000 -o r
+OPENQASM 3.0;
+include "stdgates.inc";
+qubit[2] q;
+bit[2] c;
+h q[0];
+cx q[0], q[1];
+c = measure q;
+"""
+QASM2 = """%%qpu -n 1000 -o r
+// the header comes after a comment
+OPENQASM 2.0;
+include "qelib1.inc";
+qreg q[2];
+creg c[2];
+h q[0];
+cx q[0],q[1];
+measure q -> c;
+"""
+PYTHON = """%%qpu -n 1000 -o r
+from qiskit import QuantumCircuit
+bell = QuantumCircuit(2, 2)
+bell.h(0)
+bell.cx(0, 1)
+bell.measure([0, 1], [0, 1])
+bell
+"""
+
+
+@pytest.mark.parametrize("cell", [QASM3, QASM2, PYTHON], ids=["qasm3", "qasm2", "python"])
+def test_a_bell_pair(kernel: Any, cell: str) -> None:
+    outcome = kernel.run(cell).ok()
+    counts = dict(kernel.value("r.counts()"))
+    assert set(counts) == {"00", "11"}
+    assert sum(counts.values()) == 1000
+    assert 400 < counts["00"] < 600
+    shown = outcome.outputs[-1]["data"]
+    assert list(shown) == ["text/plain"]
+    assert re.search(rf"^00 +{counts['00']} ", shown["text/plain"], re.MULTILINE)
+
+
+def test_a_list_of_circuits_and_a_sweep(kernel: Any) -> None:
+    kernel.run(
+        "import numpy as np\nfrom qiskit import QuantumCircuit\nfrom qiskit.circuit import Parameter, ParameterVector\n"
+        "def ghz(n):\n    c = QuantumCircuit(n)\n    c.h(0)\n    for i in range(1, n): c.cx(i - 1, i)\n"
+        "    c.measure_all()\n    return c\n"
+    ).ok()
+    kernel.run("%%qpu -n 100 -o r\n[ghz(2), ghz(3), ghz(4)]").ok()
+    for item, n in enumerate((2, 3, 4)):
+        counts = dict(kernel.value(f"r.counts({item})"))
+        assert set(counts) <= {"0" * n, "1" * n}
+        assert sum(counts.values()) == 100
+    kernel.run(
+        "turn = QuantumCircuit(2)\nv = ParameterVector('v', 2)\n"
+        "[turn.rx(v[i], i) for i in range(2)]\nturn.measure_all()"
+    ).ok()
+    kernel.run(
+        "%qpu run turn -n 50 --bind v=np.array([[0, 0], [np.pi, 0], [0, np.pi], [np.pi, np.pi]]) -o r"
+    ).ok()
+    found = [kernel.value(f"r.counts(0, {binding})") for binding in range(4)]
+    assert found == [[("00", 50)], [("01", 50)], [("10", 50)], [("11", 50)]]
+
+
+def test_a_seed_repeats_and_the_twin_agrees(kernel: Any) -> None:
+    kernel.run(QASM3.replace("-o r", "-o a --seed 11")).ok()
+    kernel.run(QASM3.replace("-o r", "-o b --seed 11")).ok()
+    kernel.run(
+        "import qmio_jupyter\nc = qmio_jupyter.run('''"
+        + QASM3.split("\n", 1)[1]
+        + "''', shots=1000, seed=11)"
+    ).ok()
+    assert kernel.value("a.counts() == b.counts() == c.counts()") is True
+
+
+def test_a_program_with_a_mistake_is_one_line_that_names_the_place(kernel: Any) -> None:
+    outcome = kernel.run(QASM3.replace("cx q[0], q[1]", "cx q[0], q[7]"))
+    assert outcome.status == "error"
+    (error,) = outcome.errors
+    assert error["ename"] == "TaskFailedError"
+    assert len(error["traceback"]) == 1
+    assert error["traceback"][0].startswith("[program")
+    assert re.search(r"line 6\b", error["traceback"][0]), error["traceback"]
+    kernel.run(QASM3).ok()
+
+
+def test_a_waiting_cell_shows_its_state_and_ends_with_the_table_in_place(kernel: Any) -> None:
+    msg_id = kernel.start(QASM3.replace("-o r", "-o r -d echo --device-option seconds=2"))
+    waiting = kernel.wait(msg_id, until=lambda so_far: "on echo:" in so_far.text)
+    assert re.search(r"t-\w{26} on echo: (queued|claimed|running)", waiting.text)
+    outcome = kernel.wait(msg_id).ok()
+    shown = [o for o in outcome.outputs if o["output_type"] == "display_data"]
+    assert len(shown) == 1
+    assert "completed, 1000 shots" in shown[0]["data"]["text/plain"]
+    assert outcome.updates <= 2 * 10 + 2
+
+
+def test_a_quick_cell_shows_only_its_table(kernel: Any) -> None:
+    kernel.run(QASM3.replace("-o r", "-q -d echo")).ok()  # warm
+    outcome = kernel.run(QASM3.replace("-o r", "-d echo")).ok()
+    assert len(outcome.outputs) == 1
+    assert "completed" in outcome.text
+
+
+def test_no_wait_then_attach(kernel: Any) -> None:
+    outcome = kernel.run(QASM3.replace("-o r", "-a -o r -d echo --device-option seconds=0.5")).ok()
+    assert re.search(r"<task t-\w+ on echo: ", outcome.text)
+    task_id = kernel.value("r.task_id")
+    assert kernel.value("_qpu.task_id") == task_id
+    outcome = kernel.run("%qpu attach last -o again").ok()
+    assert "completed, 1000 shots" in outcome.text
+    assert kernel.value("again.counts() == r.counts()") is True
+    assert task_id in kernel.run("%qpu tasks -n 3").ok().text
+    assert task_id in kernel.run(f"%qpu status {task_id}").ok().text
+    assert "outcome" in kernel.run(f"%qpu result {task_id[:20]}").ok().text
+
+
+def test_a_timeout_leaves_the_task_running(kernel: Any) -> None:
+    outcome = kernel.run(QASM3.replace("-o r", "-o r -t 0.5 -d echo --device-option seconds=30"))
+    assert outcome.errors[0]["ename"] == "DeadlineError"
+    task_id = kernel.value("r.task_id")
+    assert f"%qpu attach {task_id}" in outcome.errors[0]["traceback"][0]
+    assert kernel.value("str(r.state)") in ("claimed", "running")
+    assert "cancel" in kernel.run(f"%qpu cancel {task_id}").ok().text
+    outcome = kernel.run(f"%qpu attach {task_id}")
+    assert outcome.errors[0]["ename"] == "TaskCancelledError"
+
+
+def test_lines_about_devices_gateway_and_session(kernel: Any) -> None:
+    assert re.search(r"^ideal +idle", kernel.run("%qpu devices").ok().text, re.MULTILINE)
+    assert "device options" in kernel.run("%qpu device echo").ok().text
+    assert "sqlite" in kernel.run("%qpu status").ok().text
+    assert "local/" in kernel.run("%qpu session").ok().text
+    assert kernel.run("%qpu calibration").errors[0]["ename"] == "NotYetError"
+
+
+def test_compare_two_tasks(kernel: Any) -> None:
+    kernel.run(QASM3.replace("-o r", "-o a")).ok()
+    kernel.run(QASM3.replace("-o r", "-o b")).ok()
+    ids = f"{kernel.value('a.task_id')} {kernel.value('b.task_id')}"
+    assert "distance from A" in kernel.run(f"%qpu compare {ids}").ok().text
+
+
+def test_the_users_own_error_is_her_own_traceback(kernel: Any) -> None:
+    outcome = kernel.run("%%qpu\ndef f():\n    return 1 / 0\nf()\n")
+    (error,) = outcome.errors
+    assert error["ename"] == "ZeroDivisionError"
+    text = re.sub(r"\x1b\[[0-9;]*m", "", "\n".join(error["traceback"]))
+    assert "return 1 / 0" in text
+    assert "qmio_jupyter" not in text
+
+
+def test_completion_in_a_kernel(kernel: Any) -> None:
+    assert kernel.complete("%%qpu --sh") == ["--shots"]
+    assert kernel.complete("%qpu at") == ["attach"]
+    kernel.run("%qpu devices").ok()
+    assert sorted(kernel.complete("%%qpu -d ")) == ["echo", "ideal"]
+    kernel.run(QASM3).ok()
+    assert kernel.value("r.task_id") in kernel.complete("%qpu status t-")
+    assert kernel.value("'jedi' in __import__('sys').modules") is False
+
+
+def test_two_notebooks_at_once_share_gateway_and_tasks(kernels: Any, home: Home) -> None:
+    one, two = kernels(), kernels()
+    first = one.start(QASM3.replace("-o r", "-o r -d echo --label one --device-option seconds=1"))
+    second = two.start(QASM3.replace("-o r", "-o r -d echo --label two --device-option seconds=1"))
+    assert "one, on echo, completed" in one.wait(first).ok().text
+    assert "two, on echo, completed" in two.wait(second).ok().text
+    assert one.value("r.task_id") in two.run("%qpu tasks").ok().text
+    gateways = [p for p in home.processes() if "gateway" in p.cmdline()]
+    assert len(gateways) == 1
+
+
+def test_loading_imports_neither_qiskit_nor_widgets(kernels: Any) -> None:
+    kernel = kernels()
+    heavy = kernel.value(
+        "sorted({m.split('.')[0] for m in __import__('sys').modules}"
+        " & {'qiskit', 'qiskit_aer', 'numpy', 'ipywidgets', 'anywidget', 'matplotlib'})"
+    )
+    assert heavy == []
+    kernel.run(QASM3).ok()
+    assert kernel.value("'qiskit' in __import__('sys').modules") is False
+
+
+def test_importing_the_package_loads_nothing_of_it() -> None:
+    script = (
+        "import sys, qmio_jupyter\n"
+        "loaded = {m for m in sys.modules if m.startswith('qmio_jupyter.')}\n"
+        "assert loaded == {'qmio_jupyter._version'}, loaded\n"
+        "assert 'run' in dir(qmio_jupyter) and callable(qmio_jupyter.run)\n"
+        "assert not {'IPython', 'qiskit', 'numpy'} & set(sys.modules)\n"
+    )
+    subprocess.run([sys.executable, "-c", script], check=True, timeout=60)
