@@ -73,21 +73,6 @@ def test_old_qpy_is_refused_unread(tmp_path: Path) -> None:
         read_programs("-", "qpy", io.BytesIO(b"OPENQASM 3.0;"))
 
 
-def test_a_qpy_file_of_several_circuits_is_split(tmp_path: Path) -> None:
-    from qiskit import QuantumCircuit, qpy
-
-    circuits = [QuantumCircuit(n + 1, name=f"c{n}") for n in range(3)]
-    with (tmp_path / "p.qpy").open("wb") as file:
-        qpy.dump(circuits, file, version=13)
-    programs = read_programs(str(tmp_path / "p.qpy"), None)
-    assert [qpy.load(io.BytesIO(p.data))[0].num_qubits for p in programs] == [1, 2, 3]
-    assert {p.media_type for p in programs} == {QPY}
-    with (tmp_path / "p.qpy").open("r+b") as file:
-        file.truncate(200)
-    with pytest.raises(ProgramError, match="cannot be read"):
-        read_programs(str(tmp_path / "p.qpy"), None)
-
-
 def test_one_circuit_needs_no_qiskit(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "qiskit", None)
     (tmp_path / "p").write_bytes(QPY_ONE)
