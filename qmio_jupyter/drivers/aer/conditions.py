@@ -31,7 +31,7 @@ def branch(node: ast.BranchingStatement, size_of: SizeOf) -> list[ast.Statement]
 
 
 def simple(condition: ast.Expression, size_of: SizeOf) -> ast.Expression:
-    """Return one simple condition that says the same, for a loop; else `condition` itself, for the converter to refuse."""
+    """Return one simple condition that says the same, for a loop; the converter refuses what has none."""
     condition = _without_casts(condition, size_of)
     if isinstance(condition, ast.UnaryExpression) and condition.op.name == "!":
         inner = simple(condition.expression, size_of)

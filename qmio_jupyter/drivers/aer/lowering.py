@@ -33,6 +33,13 @@ class _Bits:
         self.size = size
 
 
+class _Unset:
+    """A classical variable that is declared and has no value yet."""
+
+
+_UNSET: Final = _Unset()
+
+
 class _BreakLoop(Exception):  # noqa: N818 - control flow, as StopIteration is
     """A ``break`` of a loop that is being unrolled."""
 
@@ -90,14 +97,8 @@ class _Lowering:
                 return [self._qubits_declared(node)]
             case ast.ClassicalAssignment():
                 return self._assignment(node)
-            case ast.ForInLoop():
-                return self._for(node)
-            case ast.WhileLoop():
-                return self._while(node)
-            case ast.BranchingStatement():
-                return self._branch(node)
-            case ast.SwitchStatement():
-                return self._switch(node)
+            case ast.ForInLoop() | ast.WhileLoop() | ast.BranchingStatement() | ast.SwitchStatement():
+                return self._control(node)
             case ast.CompoundStatement():
                 return self.block(node.statements)
             case ast.BreakStatement() if not self._is_conditional:
@@ -113,6 +114,19 @@ class _Lowering:
             case _:
                 return [self._substituted(node)]
 
+    def _control(
+        self, node: ast.ForInLoop | ast.WhileLoop | ast.BranchingStatement | ast.SwitchStatement
+    ) -> Sequence[ast.Statement]:
+        match node:
+            case ast.ForInLoop():
+                return self._for(node)
+            case ast.WhileLoop():
+                return self._while(node)
+            case ast.BranchingStatement():
+                return self._branch(node)
+            case ast.SwitchStatement():
+                return self._switch(node)
+
     def _declaration(
         self, node: ast.ConstantDeclaration | ast.ClassicalDeclaration | ast.IODeclaration
     ) -> Sequence[ast.Statement]:
@@ -124,8 +138,11 @@ class _Lowering:
             self._names[name] = None
             return [self._substituted(node)]
         known = isinstance(kind, (ast.IntType, ast.UintType, ast.FloatType, ast.BoolType, ast.AngleType))
-        if not known or node.init_expression is None:
+        if not known:
             return [node]
+        if node.init_expression is None:
+            self._names[name] = _UNSET
+            return []
         value = self._known(node.init_expression)
         if value is None:
             return [node]
@@ -164,13 +181,16 @@ class _Lowering:
         return self._substituted(node)
 
     def _assignment(self, node: ast.ClassicalAssignment) -> Sequence[ast.Statement]:
-        name = node.lvalue.name if isinstance(node.lvalue, ast.Identifier) else None
-        if name is None or not isinstance(self._names.get(name), (bool, int, float)):
+        target = node.lvalue
+        if not isinstance(target, ast.Identifier) or not isinstance(
+            self._names.get(target.name), (bool, int, float, _Unset)
+        ):
             return [self._substituted(node)]
+        name = target.name
         operation = _COMPOUND.get(node.op.name)
         value = node.rvalue
         if operation is not None:
-            value = ast.BinaryExpression(op=ast.BinaryOperator[operation], lhs=node.lvalue, rhs=node.rvalue)
+            value = ast.BinaryExpression(op=ast.BinaryOperator[operation], lhs=target, rhs=node.rvalue)
             value.span = node.span
         known = self._known(value)
         if known is None or self._is_conditional:
@@ -332,10 +352,6 @@ class _Lowering:
         return _rewrite(node, self._literal)
 
     def _literal(self, node: ast.QASMNode) -> ast.QASMNode | None:
-        if isinstance(node, ast.QuantumGate) and node.name.name == "CX":
-            renamed = copy.copy(node)
-            renamed.name = ast.Identifier(name="cx")
-            return renamed
         if isinstance(node, ast.Identifier) and not isinstance(
             self._names.get(node.name), (bool, int, float)
         ):
