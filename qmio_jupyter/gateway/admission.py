@@ -6,6 +6,7 @@ from qmio_jupyter.errors import QmioError
 from qmio_jupyter.gateway import refusals
 from qmio_jupyter.gateway.caller import Caller
 from qmio_jupyter.gateway.roles import ALLOWED, SESSIONLESS, allows
+from qmio_jupyter.gateway.translate import parameter_bytes
 from qmio_jupyter.model.access import Role
 from qmio_jupyter.model.program import MEDIA_TYPES
 from qmio_jupyter.wire import messages as m
@@ -70,6 +71,11 @@ def _over_limits(packet: m.Packet, limits: m.Limits) -> m.Failure | None:
         check_request(packet, limits)
     except QmioError as error:
         return refusals.as_failure(error)
+    if isinstance(body, m.TaskSubmit) and parameter_bytes(body.spec) > limits.message_bytes * 3 // 4:
+        # The agent is sent more beside them: contract, snapshot, programs.
+        return refusals.failure(
+            "limit.size", "The task's parameter values are too large", "Submit several tasks."
+        )
     for info in packet.envelope.attachments:
         if info.media_type not in MEDIA_TYPES:
             return refusals.failure(

@@ -82,5 +82,9 @@ class Commits:
             self._on_disk(records)
             return
         self._figures.failed_commits += 1
+        self._on_failure(self.abandon(), error)
+
+    def abandon(self) -> list[Output]:
+        """Forget all turns that wait, whatever becomes of their records; return what will never leave."""
         self._generation += 1
-        self._on_failure(self._releases.drop(), error)
+        return self._releases.drop()

@@ -68,7 +68,7 @@ class Desk:
         self._ids = ids
         self._links = Links()
         self._watchers = Watchers()
-        self._shipping = Shipping()
+        self._shipping = Shipping(message_bytes=identity.limits.message_bytes)
         self._outgoing = Outgoing(self._links, self._watchers, self.figures)
         self._questions = Questions(core, identity, self._watchers, self.figures)
         self._questions.connections = self._links.__len__

@@ -8,6 +8,7 @@ from __future__ import annotations
 import contextlib
 import os
 import re
+import traceback
 from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -166,6 +167,12 @@ class GatewayLog:
                         fields["code"] = answer.error.code
                 break
         (self._logger.debug if level < 20 else self._logger.info)("request", **fields)
+
+    def defect(self, error: BaseException) -> None:
+        """Write down an exception that nobody foresaw, and where it came from; its values stay out."""
+        frames = traceback.extract_tb(error.__traceback__)[-8:]
+        where = [f"{Path(frame.filename).name}:{frame.lineno} {frame.name}" for frame in frames]
+        self._logger.error("defect", error=type(error).__name__, where=where)
 
     def malformed(self, peer: Peer, error: QmioError) -> None:
         """Write down a message that could not be read."""

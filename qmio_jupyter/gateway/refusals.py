@@ -55,6 +55,15 @@ def stopping() -> Failure:
     return failure("gateway.stopping", "The gateway is stopping", "Retry in a moment.", retryable=True)
 
 
+def internal() -> Failure:
+    """Return the answer to a request that met a defect of ours."""
+    return failure(
+        "internal",
+        "The gateway met a defect of its own; the ledger is unharmed",
+        "Report it, with the gateway's log.",
+    )
+
+
 def not_yet(what: str) -> Failure:
     """Return the answer for what the protocol has a place for, and no implementation yet."""
     return failure("not_yet", f"{what} is not there yet", "")

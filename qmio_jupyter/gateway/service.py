@@ -11,14 +11,15 @@ from collections.abc import Awaitable, Callable
 
 from qmio_jupyter.core.core import Core
 from qmio_jupyter.core.records import LiveState, Record
-from qmio_jupyter.errors import QmioError
 from qmio_jupyter.gateway.commits import Commits
 from qmio_jupyter.gateway.desk import Desk
 from qmio_jupyter.gateway.log import GatewayLog
 from qmio_jupyter.gateway.opening import Opening
 from qmio_jupyter.gateway.outbox import Outbox, Sent
+from qmio_jupyter.gateway.recovery import Recovery
+from qmio_jupyter.gateway.refusals import internal
 from qmio_jupyter.gateway.release import Releases
-from qmio_jupyter.gateway.turn import Output, Turn, join
+from qmio_jupyter.gateway.turn import Output, Turn, join, packet, request_of
 from qmio_jupyter.ports import Clock, TaskStore
 from qmio_jupyter.transport.zeromq_router import Malformed, Received, Router
 
@@ -30,9 +31,6 @@ CHUNK = 100
 HOUSEKEEPING_S = 1.0
 #: Seconds until connections that were full are tried again.
 UNSTICK_S = 0.05
-#: Seconds until the ledger is tried again after a failed commit: first and longest pause.
-PROBE_S = 0.25
-PROBE_MAX_S = 5.0
 #: Seconds that commits under way and packets unsent are waited for when stopping.
 FLUSH_S = 5.0
 
@@ -75,7 +73,6 @@ class Service:
         self._desk = desk
         self._router = router
         self._store = store
-        self._reload = reload
         self._clock = clock
         self._log = log
         self._opening = opening
@@ -90,6 +87,7 @@ class Service:
             on_failure=self._on_failure,
             figures=desk.figures,
         )
+        self._recovery = Recovery(store, self._commits, reload=reload, adopt=self._adopt, log=log)
         self._outbox = Outbox(self._send, self._give_up, desk.figures)
         self._stopping = asyncio.Event()
         self._is_pumping = False
@@ -98,7 +96,6 @@ class Service:
         self._housekeeping: asyncio.TimerHandle | None = None
         self._timer: asyncio.TimerHandle | None = None
         self._timer_ms: int | None = None
-        self._probe_s = PROBE_S
         self._busy_at = self._loop.time()
 
     # ------------------------------------------------------------ life
@@ -132,6 +129,7 @@ class Service:
         """Stop receiving; wait, not for long, until decisions are on disk and answers on their way."""
         self._desk.is_stopping = True
         self._is_closed = True
+        self._recovery.close()
         self._loop.remove_reader(self._router.fd)
         for timer in (self._housekeeping, self._timer, self._unsticking):
             if timer is not None:
@@ -160,8 +158,10 @@ class Service:
         if self._opening is not None:
             messages = self._open(self._opening, messages, now_ms)
         if messages:
-            self._commits.submit(join([self._take(message, now_ms) for message in messages]))
+            self._decide(messages, now_ms)
             self._arm()
+            if self._opening is not None and self._opening.is_over(now_ms):
+                self._wake()
         self._let_out()
         if self._desk.is_stopping and not self._stopping.is_set():
             self._log.event("asked to stop")
@@ -175,6 +175,21 @@ class Service:
             self._opening = None
             return opening.take() + messages
         return opening.sift(messages)
+
+    def _decide(self, messages: list[Received | Malformed], now_ms: int) -> None:
+        """Hand messages to the desk and their records to the ledger, as one batch."""
+        turns: list[Turn] = []
+        for message in messages:
+            try:
+                turns.append(self._take(message, now_ms))
+            except Exception as error:  # noqa: BLE001 - whatever a message breaks, the others are served
+                # Asked again it would break again: no retryable answer for this one.
+                if isinstance(message, Received) and message.packet.envelope.id:
+                    self._outbox.put(message.connection, packet(internal(), re=message.packet.envelope.id))
+                self._releases.hold(join(turns))
+                self._on_defect(error)
+                turns = []
+        self._commits.submit(join(turns))
 
     def _take(self, message: Received | Malformed, now_ms: int) -> Turn:
         if isinstance(message, Malformed):
@@ -191,8 +206,13 @@ class Service:
     def _let_out(self) -> None:
         """Release what is on disk and send a piece of it; more of it in the next turn."""
         for output in self._releases.take():
-            for connection, packet in self._desk.release(output, self._store):
-                self._outbox.put(connection, packet)
+            try:
+                released = self._desk.release(output, self._store)
+            except Exception as error:  # noqa: BLE001 - the outputs after it have nothing to do with it
+                self._log.defect(error)
+                released = [(output.connection, packet(internal(), re=request_of(output)))]
+            for connection, sent in released:
+                self._outbox.put(connection, sent)
         self._outbox.flush(CHUNK)
         # Sending takes the descriptor's edge away: look whether something has arrived meanwhile.
         if len(self._outbox) or self._router.ready():
@@ -224,48 +244,22 @@ class Service:
 
     def _on_failure(self, lost: list[Output], error: BaseException) -> None:
         """Discard what the core decided since the ledger last agreed; answer retryably; try to come back."""
-        if not isinstance(error, QmioError):
-            self._log.event("defect", level="error", error=repr(error))
-        self._log.event("commit failed", level="error", error=str(error), lost=len(lost))
+        self._log.event("core discarded", level="error", error=str(error), lost=len(lost))
         self._desk.suspend()
-        for connection, packet in self._desk.refuse_lost(lost):
-            self._outbox.put(connection, packet)
-        self._loop.call_later(PROBE_S, self._recover)
+        for connection, refusal in self._desk.refuse_lost(lost):
+            self._outbox.put(connection, refusal)
+        self._recovery.begin()
         self._let_out()
 
-    def _recover(self) -> None:
-        """Start afresh from the ledger, if it can be written again."""
-        if self._is_closed:
-            return
-        if self._commits.under_way:
-            # What was queued before `resume` fails as well: hear of it first.
-            self._loop.call_later(PROBE_S, self._recover)
-            return
-        try:
-            self._store.resume()
-            core = self._reload(self._store.load_live())
-        except QmioError as error:
-            self._not_yet(error)
-            return
-        commit = self._store.commit(core.start_records())
-        commit.add_done_callback(
-            lambda done: self._loop.call_soon_threadsafe(self._recovered, core, done.exception())
-        )
+    def _on_defect(self, error: Exception) -> None:
+        """Discard a core in which a decision broke off half way; what was decided before it is asked for again."""
+        self._log.defect(error)
+        self._on_failure(self._commits.abandon(), error)
 
-    def _recovered(self, core: Core, error: BaseException | None) -> None:
-        if error is not None:
-            self._not_yet(error)
-            return
-        self._probe_s = PROBE_S
-        self._log.event("reloaded", epoch=core.epoch)
+    def _adopt(self, core: Core) -> None:
         self._commits.submit(self._desk.adopt(core))
         self._arm()
         self._let_out()
-
-    def _not_yet(self, error: BaseException) -> None:
-        self._log.event("ledger still down", level="error", error=str(error))
-        self._loop.call_later(self._probe_s, self._recover)
-        self._probe_s = min(self._probe_s * 2, PROBE_MAX_S)
 
     # ------------------------------------------------------------ time
 
@@ -279,12 +273,15 @@ class Service:
             self._timer = None
         self._timer_ms = due_ms
         if due_ms is not None:
-            wait_s = max(0, due_ms - self._clock.now_ms()) / 1000
+            wait_s = max(1, due_ms - self._clock.now_ms()) / 1000
             self._timer = self._loop.call_later(wait_s, self._tick)
 
     def _tick(self) -> None:
         self._timer = None
-        self._commits.submit(self._desk.tick(self._clock.now_ms()))
+        try:
+            self._commits.submit(self._desk.tick(self._clock.now_ms()))
+        except Exception as error:  # noqa: BLE001 - the core is reloaded, and due again
+            self._on_defect(error)
         self._arm()
         self._let_out()
 

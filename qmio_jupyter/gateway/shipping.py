@@ -7,6 +7,7 @@ import msgspec
 from qmio_jupyter.errors import QmioError
 from qmio_jupyter.gateway.programs_sent import ProgramCache, ProgramsSent
 from qmio_jupyter.gateway.refusals import as_failure, failure
+from qmio_jupyter.gateway.translate import parameter_bytes
 from qmio_jupyter.gateway.turn import Ship
 from qmio_jupyter.model.ids import Tenant
 from qmio_jupyter.model.program import Program
@@ -14,7 +15,7 @@ from qmio_jupyter.ports import TaskStore
 from qmio_jupyter.wire import messages as m
 from qmio_jupyter.wire.codec import attach_programs
 
-#: Bytes of programs in one message; the agent asks for the rest with `program.get`.
+#: Bytes of programs in one message at most; the agent asks for the rest with `program.get`.
 BUDGET_BYTES = 32 * 2**20
 #: Programs in one message (frames are limited as well).
 BUDGET_PROGRAMS = 512
@@ -31,11 +32,20 @@ class Shipping:
         What each agent connection has been sent.
     cache : ProgramCache, optional
         Program bytes kept in memory.
+    message_bytes : int
+        Largest message an agent takes.
     """
 
-    def __init__(self, sent: ProgramsSent | None = None, cache: ProgramCache | None = None) -> None:
+    def __init__(
+        self,
+        sent: ProgramsSent | None = None,
+        cache: ProgramCache | None = None,
+        message_bytes: int = m.Limits().message_bytes,
+    ) -> None:
         self._sent = sent or ProgramsSent()
         self._cache = cache or ProgramCache()
+        self._budget_bytes = min(BUDGET_BYTES, message_bytes // 2)
+        self._message_bytes = message_bytes
 
     def keep(self, tenant: Tenant, programs: tuple[Program, ...]) -> None:
         """Keep programs just uploaded; a claim that needs them is likely to follow."""
@@ -65,12 +75,14 @@ class Shipping:
         return attach_programs(message, programs, re=ship.request)
 
     def _fetch(self, ship: Ship, store: TaskStore) -> tuple[list[Program], bool]:
-        """Return programs within the budget (at least one), and whether one is not in the store.
+        """Return programs within the budget, and whether one is not in the store.
 
-        What a dispatch needs and the agent was last sent is left out; what it asks for is not.
+        What a dispatch needs and the agent was last sent is left out; of what it asks for, at least one comes.
         """
         programs: list[Program] = []
-        budget = BUDGET_BYTES
+        budget = self._budget_bytes
+        if isinstance(ship.message, m.ClaimDispatch):
+            budget = min(budget, self._message_bytes * 3 // 4 - parameter_bytes(ship.message.spec))
         missing = False
         for digest in dict.fromkeys(ship.digests):
             program = self._cache.get(ship.tenant, digest)
@@ -83,7 +95,8 @@ class Shipping:
             if not ship.request and self._sent.has(ship.connection, digest, program.media_type):
                 continue
             budget -= len(program.data)
-            if programs and (budget < 0 or len(programs) == BUDGET_PROGRAMS):
+            is_due = bool(ship.request) and not programs
+            if not is_due and (budget < 0 or len(programs) == BUDGET_PROGRAMS):
                 break
             programs.append(program)
         return programs, missing

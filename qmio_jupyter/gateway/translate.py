@@ -26,6 +26,11 @@ def spec_digest(spec: TaskSpec) -> str:
     return digest(_spec_encoder.encode(spec))
 
 
+def parameter_bytes(spec: TaskSpec) -> int:
+    """Return the bytes of a task's parameter values: nearly all there is to a spec's size."""
+    return sum(len(item.parameters.data) for item in spec.items if item.parameters is not None)
+
+
 def _submit(origin: ins.Origin, body: m.TaskSubmit, packet: m.Packet) -> ins.Input:
     return ins.Submit(
         origin=origin,

@@ -106,7 +106,9 @@ def test_a_connection_file_alone_opens_nothing_under_another_key(home):
 @pytest.mark.root
 def test_another_unix_user_can_neither_read_nor_submit(home):
     if os.geteuid() != 0:
-        pytest.skip("needs root, for a second unix user")
+        from tests.conftest import missing
+
+        missing("root, for a second unix user,")
     home.start()
     client = home.ready()
     task_id = home.submit(client, "private").task_id

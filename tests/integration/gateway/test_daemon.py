@@ -144,6 +144,21 @@ def test_killed_while_a_task_runs_and_started_again(home):
     assert client.result(running.task_id).shots_done == 100
 
 
+def test_stopped_while_a_task_runs_and_started_again(home):
+    """The agent gives its claim back before it goes: nothing lapses, no attempt is used up."""
+    home.start()
+    client = home.ready()
+    running = home.submit(client, "running", seconds=2)
+    home.wait_until(lambda: running.view.state is TaskState.RUNNING, "the task runs")
+    assert home.terminate() == 0
+    home.start()
+    assert running.wait(60).state is TaskState.COMPLETED
+    lines = [line for line in home.log() if line.get("task_id") == running.task_id]
+    back = [line for line in lines if line.get("after") == "queued" and line.get("before")]
+    assert len(back) == 1
+    assert not [line for line in lines if "lapse" in line.get("cause", "")]
+
+
 def test_a_gateway_killed_for_good_leaves_no_agent_for_ever(home):
     home.start()
     home.ready()

@@ -87,6 +87,46 @@ def test_a_finish_during_the_outage_is_recorded_afterwards(home):
     assert len(ends) == 1
 
 
+#: A daemon in which a submission labelled "poison" breaks off after the core has changed.
+DEFECTIVE = textwrap.dedent(
+    """
+    import sys
+
+    from qmio_jupyter.cli import daemon
+    from qmio_jupyter.core.core import Core
+    from qmio_jupyter.core.inputs import Submit
+
+    handle = Core.handle
+
+    def broken(self, message, now_ms):
+        step = handle(self, message, now_ms)
+        if isinstance(message, Submit) and message.spec.label == "poison":
+            raise ZeroDivisionError("SECRET")
+        return step
+
+    Core.handle = broken
+    sys.argv = ["daemon", "gateway", "--embedded"]
+    daemon.main()
+    """
+)
+
+
+def test_a_defect_costs_its_own_request_and_leaves_no_trace_in_the_core(home):
+    home.start(("-c", DEFECTIVE))
+    client = home.ready()
+    before = home.submit(client, "before", seconds=1)
+    with pytest.raises(QmioError) as caught:
+        home.submit(client, "poison")
+    assert caught.value.code == "internal"
+    assert before.wait(60).state is TaskState.COMPLETED
+    assert home.submit(client, "after").wait(60).state is TaskState.COMPLETED
+    assert sorted(view.label for view in client.tasks()) == ["after", "before"]
+    defects = [line for line in home.log() if line["event"] == "defect"]
+    assert [line["error"] for line in defects] == ["ZeroDivisionError"]
+    assert any("broken" in place for place in defects[0]["where"])
+    assert "SECRET" not in str(defects)
+
+
 @contextlib.contextmanager
 def small_disk(path, mebibytes):
     """A file system of its own for the state directory."""
@@ -119,7 +159,9 @@ def can_mount(tmp_path):
 def test_a_full_disk(make_home, tmp_path):
     """The real thing: a small file system runs full while tasks are accepted, and is cleared again."""
     if not can_mount(tmp_path):
-        pytest.skip("needs root and the right to mount: `test_a_failed_commit` shows the same without")
+        from tests.conftest import missing
+
+        missing("the right to mount a file system")
     home = make_home()
     with small_disk(home.places.state, 8):
         home.start()

@@ -1,5 +1,6 @@
 """Who may what: roles by the frame's key, sessions, greetings, limits."""
 
+import msgspec
 import pytest
 
 from qmio_jupyter.errors import ProtocolError
@@ -7,6 +8,7 @@ from qmio_jupyter.gateway.links import PROVE_MS, STRANGER_BURST
 from qmio_jupyter.gateway.roles import ALLOWED, SESSIONLESS, UNANSWERED
 from qmio_jupyter.model.access import Role
 from qmio_jupyter.model.program import QASM3
+from qmio_jupyter.model.task import ParameterMatrix
 from qmio_jupyter.ports import Peer
 from qmio_jupyter.testing.messages import sample
 from qmio_jupyter.wire import messages as m
@@ -157,6 +159,16 @@ def test_limits_are_checked_here_as_well(make_counter, keys):
     counter.hello(1, keys.ana)
     assert counter.code(1, keys.ana, counter.submission(), [(QASM3, b"OPENQASM 3.0;")]) == "limit.size"
     assert counter.code(1, keys.ana, counter.submission(shots=10)) == "limit.shots"
+
+
+def test_parameters_that_would_not_fit_a_dispatch_are_refused(make_counter, keys):
+    counter = make_counter(limits=m.Limits(message_bytes=1000))
+    counter.hello(1, keys.ana)
+    body = counter.submission()
+    matrix = ParameterMatrix(names=("x",), bindings=100, data=bytes(800))
+    item = msgspec.structs.replace(body.spec.items[0], parameters=matrix)
+    spec = msgspec.structs.replace(body.spec, items=(item,))
+    assert counter.code(1, keys.ana, m.TaskSubmit(task_id=body.task_id, spec=spec)) == "limit.size"
 
 
 def test_an_agent_announces_only_its_device(counter):
