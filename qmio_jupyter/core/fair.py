@@ -117,7 +117,7 @@ class Usage:
         """Take a claim's charge back (it lapsed or was given back)."""
         charge = self.charges.pop(task_id)
         for node in (charge.account, charge.user):
-            self.inflated[node] = max(0.0, self.inflated[node] - charge.amount)
+            self.inflated[node] = max(0.0, self.inflated.get(node, 0.0) - charge.amount)
 
     def settle(self, task_id: TaskId) -> None:
         """Keep a claim's charge for good (it ended)."""

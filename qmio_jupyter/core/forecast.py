@@ -132,7 +132,8 @@ def publish(state: State, device: Device, draft: Draft) -> None:
     for place in found:
         before = device.shown.get(place.task_id)
         position = positions[place.task_id]
-        if before is not None and before.position == position and not _moved(state, before, place):
+        is_told = before is not None and before.position == before.lowest == position
+        if before is not None and is_told and not _moved(state, before, place):
             continue
         cause = show(device, place.task_id, (position, place.start_ms), to_all=True)
         task = state.tasks[place.task_id]

@@ -113,6 +113,7 @@ def end(
         leave_queue(device, task)
     else:
         release(state, draft, task, is_charged=is_charged)
+        forecast.changed(state, device, "" if is_charged else "a claim ended without a charge")
     last = "recorded" if to is TaskState.COMPLETED else to.value
     new, record = move(
         task,
@@ -165,7 +166,7 @@ def release(state: State, draft: Draft, task: Task, *, is_charged: bool) -> Clai
         device.ready.refund(task.task_id)
         draft.records.append(UsageSaved(rows=device.ready.usage.rows(device.name, task.owner.tenant)))
     draft.devices[device.name] = None
-    forecast.changed(state, device, "" if is_charged else "a charge was taken back")
+    forecast.changed(state, device)
     return claim
 
 

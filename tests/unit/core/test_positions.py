@@ -1,0 +1,209 @@
+"""What users are told of the queue: published by ticks, at most so often, on change, and worse only for a cause."""
+
+from __future__ import annotations
+
+import pytest
+
+from qmio_jupyter.core.config import CoreConfig
+from qmio_jupyter.core.effects import Accepted, Publish
+from qmio_jupyter.model.device import CostModel
+from qmio_jupyter.model.task import TaskState
+from qmio_jupyter.testing.cores import Bench, every, only
+
+
+def told(step):
+    """The (task, position, cause) of the published views of queued tasks."""
+    views = [effect.view for effect in every(step, Publish)]
+    return {view.task_id: (view.position, view.cause) for view in views if view.position is not None}
+
+
+def test_a_reply_tells_the_position(busy: Bench):
+    assert only(busy.do(busy.submission("ana")), Accepted).view.position is None
+    for position in range(5):
+        view = only(busy.do(busy.submission("ana")), Accepted).view
+        assert (view.position, view.cause) == (position, "")
+        # One runs (1 s, p90 twice that), the others follow one by one.
+        assert view.start.p50_s == pytest.approx(1.0 + position)
+        assert view.start.p90_s == pytest.approx(2 * view.start.p50_s)
+        assert view.end.p50_s == pytest.approx(2.0 + position)
+        assert view.start.samples == 0
+
+
+def test_positions_are_published_by_ticks_at_most_so_often(busy: Bench):
+    busy.submit("ana")
+    tasks = [busy.submit("ana") for _ in range(3)]
+    assert told(busy.tick()) == {}
+    busy.cancel("ana", tasks[0])
+    assert busy.core.next_deadline() == busy.now_ms + 200
+    assert told(busy.tick(199)) == {}
+    assert told(busy.tick(1)) == {tasks[1]: (0, ""), tasks[2]: (1, "")}
+    assert told(busy.tick(200)) == {}
+
+
+def test_a_long_queue_tells_positions_with_the_next_tick():
+    bench = Bench(CoreConfig(position_in_reply=2, position_in_view=3))
+    bench.user("ana")
+    bench.agent(credit=0)
+    bench.submit("ana")
+    bench.submit("ana")
+    request = bench.submission("ana")
+    assert only(bench.do(request), Accepted).view.position is None
+    assert bench.core.view(request.task_id, None).position == 2
+    fourth = bench.submit("ana")
+    assert bench.core.view(fourth, None).position is None
+    step = bench.tick()
+    assert told(step)[fourth] == (3, "")
+    assert bench.core.view(fourth, None).position == 3
+    assert bench.core.view(fourth, None).start is None
+
+
+def test_a_lighter_user_s_arrival_is_named(busy: Bench):
+    busy.submit("ana")
+    waits = [busy.submit("ana") for _ in range(3)]
+    busy.tick()
+    newcomer = busy.submission("bea")
+    assert only(busy.do(newcomer), Accepted).view.position == 0
+    cause = "a task of a lighter user arrived"
+    assert told(busy.tick(200)) == {task_id: (index + 1, cause) for index, task_id in enumerate(waits)}
+
+
+def test_a_view_that_is_asked_for_names_the_cause_and_the_publication_does_again(busy: Bench):
+    busy.submit("ana")
+    waits = busy.submit("ana")
+    busy.tick()
+    busy.submit("bea")
+    for _ in range(2):
+        view = busy.core.view(waits, "physics/ana")
+        assert (view.position, view.cause) == (1, "a task of a lighter user arrived")
+    assert told(busy.tick(200))[waits] == (1, "a task of a lighter user arrived")
+
+
+def test_what_only_an_asker_was_told_is_not_forgotten(busy: Bench):
+    """Published 1, an asker is told 0, then 1 is true again: that is worse than what she was told."""
+    busy.submit("ana")
+    first, second = busy.submit("ana"), busy.submit("ana")
+    busy.tick()
+    busy.cancel("ana", first)
+    assert busy.core.view(second, None).position == 0
+    busy.submit("bea")
+    step = busy.tick(200)
+    assert told(step)[second] == (1, "a task was cancelled; a task of a lighter user arrived")
+    assert busy.core.view(second, None).cause == ""
+
+
+def test_a_claim_that_comes_back_is_named(busy: Bench):
+    lost = busy.submit("ana")
+    busy.held(busy.ref(lost))
+    waits = busy.submit("ana")
+    busy.tick()
+    step = busy.tick(15_000)
+    assert told(step) == {
+        lost: (0, "the lease ran out"),
+        waits: (1, "the lease ran out: its task came back"),
+    }
+
+
+def test_after_a_restart_the_restart_is_named(busy: Bench):
+    busy.submit("ana")
+    waits = busy.submit("ana")
+    busy.tick()
+    busy.restart()
+    assert told(busy.tick()) == {waits: (0, "the gateway was restarted")}
+
+
+def test_estimates_move_without_changes_of_the_queue(busy: Bench):
+    """The running task takes longer than predicted: the one behind it is told, though its position stays."""
+    busy.submit("ana")
+    waits = busy.submit("ana")
+    first = busy.core.view(waits, None)
+    assert first.start.p50_s == 1.0
+    busy.tick()
+    step = busy.tick(5_000)
+    assert told(step) == {waits: (0, "")}
+    assert only(step, Publish).view.start.p50_s == 0.0
+    assert only(step, Publish).view.revision == first.revision
+
+
+def test_estimates_come_and_go_with_the_agents(bench: Bench):
+    bench.user("ana")
+    bench.enrol("agent")
+    waits = bench.submit("ana")
+    bench.tick()
+    assert bench.core.view(waits, None).start is None
+    bench.agent(credit=0)
+    assert bench.core.view(waits, None).start is None
+    second = bench.submit("ana")
+    bench.tick(200)
+    bench.agent(cost=CostModel(t0_s=3.0))
+    # The first was predicted before anything was known of the device.
+    assert told(bench.tick(200)) == {second: (0, "")}
+    assert bench.core.view(second, None).start.p50_s == 0.0
+
+
+def test_a_running_task_s_end_is_estimated(busy: Bench):
+    task_id = busy.submit("ana")
+    busy.started(busy.ref(task_id))
+    busy.tick(400)
+    view = busy.core.view(task_id, None)
+    assert (view.end.p50_s, view.position, view.start) == (0.6, None, None)
+    busy.tick(5_000)
+    assert busy.core.view(task_id, None).end.p50_s == 0
+
+
+def test_two_units_of_credit_serve_in_parallel(bench: Bench):
+    bench.user("ana")
+    bench.agent(credit=2, cost=CostModel(t0_s=4.0))
+    bench.submit("ana")
+    bench.tick(1_000)
+    bench.submit("ana")
+    starts = [only(bench.do(bench.submission("ana")), Accepted).view.start.p50_s for _ in range(3)]
+    assert starts == [3.0, 4.0, 7.0]
+
+
+def test_an_agent_with_more_claims_than_credit_is_free_when_the_last_end(bench: Bench):
+    bench.user("ana")
+    bench.agent(credit=2, cost=CostModel(t0_s=4.0))
+    bench.submit("ana")
+    bench.tick(1_000)
+    bench.submit("ana")
+    refs = tuple(claim.ref for claim in bench.core.state.claims.values())
+    bench.agent(credit=1, holding=refs, cost=CostModel(t0_s=4.0))
+    assert only(bench.do(bench.submission("ana")), Accepted).view.start.p50_s == 4.0
+
+
+def test_learning_corrects_estimates_never_the_order(busy: Bench):
+    tasks = [busy.submit(user) for user in ("ana", "ana", "bea", "ana", "bea")]
+    order = busy.core.positions("dev")
+    busy.finish(busy.ref(tasks[0]), device_s=50.0)
+    assert busy.core.state.devices["dev"].row.model.samples == 1
+    after = busy.core.positions("dev")
+    started = next(task_id for task_id, position in order.items() if position == 0)
+    assert started in busy.core.state.claims
+    assert after == {task_id: position - 1 for task_id, position in order.items() if position}
+
+
+def test_queries_of_what_is_not_there(bench: Bench):
+    assert bench.core.positions("none") == {}
+    assert bench.core.devices(None) == ()
+    assert bench.core.bookings(None) == ()
+    assert bench.core.view("t-none", None) is None
+    assert bench.core.next_deadline() is None
+    assert bench.core.live_tasks == bench.core.agents_present == 0
+
+
+def test_time_never_goes_back(busy: Bench):
+    waits = busy.submit("ana")
+    busy.held(busy.ref(waits))
+    busy.now_ms -= 1_000_000
+    busy.submit("ana")
+    assert busy.core.state.now_ms == busy.now_ms + 1_000_000
+    busy.now_ms += 1_000_000
+    busy.tick(14_999)
+    assert busy.state_of(waits) is TaskState.CLAIMED
+
+
+def test_an_epoch_must_rise(bench: Bench):
+    from qmio_jupyter.core.core import Core
+
+    with pytest.raises(ValueError, match="epoch 1 is not above"):
+        Core(bench.config, bench.ledger.load_live(), 1, bench.now_ms)
