@@ -76,8 +76,8 @@ def read_private(path: Path) -> bytes:
             code="config.file",
             hint="Check the path and its owner.",
         ) from None
-    with os.fdopen(descriptor, "rb") as file:
-        facts = os.fstat(file.fileno())
+    try:
+        facts = os.fstat(descriptor)
         if not stat.S_ISREG(facts.st_mode):
             raise ConfigError(f"{path} is not a regular file", code="config.file", hint="Remove it.")
         if facts.st_uid != os.geteuid():
@@ -94,4 +94,7 @@ def read_private(path: Path) -> bytes:
             )
         if facts.st_size > MAX_BYTES:
             raise ConfigError(f"{path} is too large for a secret", code="config.file", hint="Remove it.")
-        return file.read(MAX_BYTES + 1)
+        with os.fdopen(descriptor, "rb", closefd=False) as file:
+            return file.read(MAX_BYTES + 1)
+    finally:
+        os.close(descriptor)

@@ -6,6 +6,7 @@ by the user who reads it. It is written beside its final name and moved, so a re
 
 from __future__ import annotations
 
+import struct
 from pathlib import Path
 
 import msgspec
@@ -54,7 +55,7 @@ def raw_key(key: str) -> bytes:
         )
     try:
         raw = z85.decode(key.encode("ascii"))
-    except (ValueError, KeyError, UnicodeEncodeError, OverflowError):
+    except (ValueError, KeyError, struct.error):
         raise AuthError("The text is not a CURVE key in Z85", hint="Copy the whole key.") from None
     if z85.encode(raw) != key.encode("ascii"):
         raise AuthError("The text is not a CURVE key in Z85", hint="Copy the whole key.")

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import ipaddress
 import os
+import re
 import stat
 from pathlib import Path
 
 from qmio_jupyter.errors import ConfigError
 
 _LONGEST_IPC_PATH = 107
+_TCP = re.compile(r"tcp://(?P<host>[A-Za-z0-9_.*-]+|\[[0-9A-Fa-f:.]+\]):(\*|[0-9]{1,5})")
 
 
 def check_endpoint(endpoint: str, *, allow_remote: bool) -> None:
@@ -24,13 +26,13 @@ def check_endpoint(endpoint: str, *, allow_remote: bool) -> None:
     if endpoint.startswith("ipc://"):
         _check_ipc(Path(endpoint.removeprefix("ipc://")))
         return
-    host, _, port = endpoint.removeprefix("tcp://").rpartition(":")
-    if not endpoint.startswith("tcp://") or not host or not (port == "*" or port.isdigit()):
+    address = _TCP.fullmatch(endpoint)
+    if address is None:
         raise ConfigError(
             f"{endpoint} is no endpoint", hint="Use tcp://127.0.0.1:* or ipc:///path/to/socket."
         )
     try:
-        is_loopback = ipaddress.ip_address(host.strip("[]")).is_loopback
+        is_loopback = ipaddress.ip_address(address["host"].strip("[]")).is_loopback
     except ValueError:
         # An interface name or `*`: never only loopback for certain.
         is_loopback = False
