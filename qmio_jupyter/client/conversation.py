@@ -96,7 +96,7 @@ class Conversation:
     def _receive(self, now_s: float) -> list[ClientEvent]:
         events: list[ClientEvent] = []
         dealer = self.dealer
-        if dealer is None:
+        if dealer is None or not (dealer.needs_another_turn or dealer.ready()):
             return events
         for packet in dealer.receive():
             if isinstance(packet, QmioError):

@@ -355,10 +355,12 @@ class Client:
         wait_s = conversation.next_deadline(now_s) - time.monotonic()
         if self._commands or wait_s <= 0:
             return
-        if conversation.dealer is None:
-            select.select([self._wake], [], [], wait_s)
-        else:
-            conversation.dealer.poll(wait_s, also=[self._wake])
+        # Nothing waits in the link now (`next_deadline` has looked), so its next edge will be seen.
+        # Poll, for select cannot watch descriptors above 1023.
+        poller = select.poll()
+        for descriptor in (self._wake, *(conversation.dealer.fds if conversation.dealer is not None else ())):
+            poller.register(descriptor, select.POLLIN)
+        poller.poll(wait_s * 1000)
         with contextlib.suppress(BlockingIOError):
             os.eventfd_read(self._wake)
 
