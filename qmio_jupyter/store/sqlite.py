@@ -370,8 +370,10 @@ def _page(connection: sqlite3.Connection, query: TaskQuery) -> list[Task]:
 def _check_place(path: Path, mountinfo: str | None) -> None:
     """Refuse a directory where a ledger is not safe; make it if it is missing."""
     directory = path.parent
-    directory.parent.mkdir(parents=True, exist_ok=True)
-    directory.mkdir(mode=0o700, exist_ok=True)
+    if not directory.exists():
+        directory.parent.mkdir(parents=True, exist_ok=True)
+        directory.mkdir(mode=0o700, exist_ok=True)
+        _sync_directory(directory.parent)
     table = Path("/proc/self/mountinfo").read_text(encoding="utf-8") if mountinfo is None else mountinfo
     kind = mounted_type(table, str(directory.resolve()))
     if kind in REMOTE:
@@ -392,6 +394,15 @@ def _check_place(path: Path, mountinfo: str | None) -> None:
             hint=f"chmod 700 {directory}",
             code="config.permissions",
         )
+
+
+def _sync_directory(directory: Path) -> None:
+    """Put a directory's new entries on disk; SQLite does so for the files inside its own."""
+    descriptor = os.open(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
 
 
 def _lock(path: Path) -> int:

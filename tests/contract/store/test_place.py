@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from qmio_jupyter.core.records import TaskInserted
+from qmio_jupyter.core.records import ProgramStored, TaskInserted
 from qmio_jupyter.errors import ConfigError, StoreError
 from qmio_jupyter.model.filesystems import REMOTE
 from qmio_jupyter.model.task import TaskState
@@ -216,5 +216,19 @@ def test_a_partial_result_takes_no_room_after_the_final_one(path: Path) -> None:
         assert store._reader.all("SELECT count(*) FROM partials", ()) == [(1,)]
         commit(store, ledgers.result_of(task, revision=2))
         assert store._reader.all("SELECT count(*) FROM partials", ()) == [(0,)]
+    finally:
+        store.close()
+
+
+def test_the_write_ahead_log_is_folded_in(path: Path) -> None:
+    """30 MB of commits with readers in between leave a log of a few megabytes."""
+    store = SqliteStore(path)
+    try:
+        for number in range(300):
+            program = ledgers.program(f"{number}" + "x" * 100_000)
+            commit(store, ProgramStored(tenant="physics/ana", program=program, stored_ms=1))
+            assert store.program("physics/ana", program.digest) == program
+        assert path.with_name("ledger.sqlite-wal").stat().st_size < 8 * 2**20
+        assert path.stat().st_size > 20 * 2**20
     finally:
         store.close()
