@@ -57,9 +57,8 @@ def test_every_request_has_a_row_and_nothing_else_has():
 
 
 @pytest.mark.parametrize("tag", sorted(TAGS))
-@pytest.mark.parametrize("role", list(Role))
-def test_each_pair(role, tag):
-    assert allows(role, tag) is (tag in BY_ROLE[role])
+def test_each_pair(tag):
+    assert {role for role in Role if allows(role, tag)} == {role for role in Role if tag in BY_ROLE[role]}
 
 
 def test_unknown_tags_are_nobodys():
