@@ -15,7 +15,7 @@ from qmio_jupyter.ports import TaskQuery
 from qmio_jupyter.store import migrate as room
 from qmio_jupyter.store import rows
 from qmio_jupyter.store.migrate import Migration, migrate, migrations, schema
-from qmio_jupyter.store.sqlite import page_statement, page_values
+from qmio_jupyter.store.queries import page_statement, page_values
 
 SCHEMA = Path(room.__file__).with_name("schema.sql")
 
