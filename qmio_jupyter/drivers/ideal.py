@@ -11,6 +11,7 @@ from typing import Final
 
 from qmio_jupyter.drivers.options import Options
 from qmio_jupyter.drivers.workers.pool import Pool, PoolLimits
+from qmio_jupyter.errors import QmioError
 from qmio_jupyter.model.device import CostModel, DeviceDescription, DeviceState, Snapshot
 from qmio_jupyter.model.ids import TaskId
 from qmio_jupyter.model.program import QASM2, QASM3, QPY
@@ -73,6 +74,12 @@ class IdealDriver:
 
     def start(self, run: Run, on_partial: OnPartial, on_stage: OnStage) -> Future[TaskResult]:
         """Queue a run for the next free worker."""
+        try:
+            Options(dict(run.spec.options.device_options), (), self._name, is_user=True)
+        except QmioError as error:
+            refused: Future[TaskResult] = Future()
+            refused.set_exception(error)
+            return refused
         return self._pool.start(run, on_partial, on_stage)
 
     def stop(self, task_id: TaskId) -> None:

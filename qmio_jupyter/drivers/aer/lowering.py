@@ -48,6 +48,10 @@ class _ContinueLoop(Exception):  # noqa: N818
     """A ``continue`` of a loop that is being unrolled."""
 
 
+class _KeepLoop(Exception):  # noqa: N818
+    """A ``break`` or ``continue`` that only the run decides on: the loop cannot be unrolled."""
+
+
 def lower(program: ast.Program, max_qubits: int) -> ast.Program:
     """Return the program without constants, known variables, known loops and ``switch``.
 
@@ -72,6 +76,10 @@ class _Lowering:
         self._names: ChainMap[str, object] = ChainMap()
         #: True inside a branch or loop that only the run decides on: nothing known may change there.
         self._is_conditional = False
+        #: True while the innermost loop is being unrolled.
+        self._is_unrolling = False
+        #: True inside such a branch of the innermost loop.
+        self._is_break_conditional = False
 
     # ------------------------------------------------------------ statements
 
@@ -101,10 +109,10 @@ class _Lowering:
                 return self._control(node)
             case ast.CompoundStatement():
                 return self.block(node.statements)
-            case ast.BreakStatement() if not self._is_conditional:
-                raise _BreakLoop
-            case ast.ContinueStatement() if not self._is_conditional:
-                raise _ContinueLoop
+            case ast.BreakStatement() | ast.ContinueStatement() if self._is_unrolling:
+                if self._is_break_conditional:
+                    raise _KeepLoop
+                raise _BreakLoop if isinstance(node, ast.BreakStatement) else _ContinueLoop
             case ast.QuantumGateDefinition():
                 return [self._gate_definition(node)]
             case ast.Pragma():
@@ -207,21 +215,40 @@ class _Lowering:
 
     def _for(self, node: ast.ForInLoop) -> Sequence[ast.Statement]:
         values = self._values(node.set_declaration)
-        if values is None or _breaks_conditionally(node.block):
-            # Only the run can tell when it ends: Qiskit's own loop.
-            kept = copy.copy(node)
-            kept.set_declaration = self._substituted(node.set_declaration)
-            kept.block = self._conditional_block(node.block, hide=node.identifier.name)
-            return [kept]
+        if values is not None:
+            before = [dict(scope) for scope in self._names.maps]
+            try:
+                return self._unrolled(node, values)
+            except _KeepLoop:
+                self._names.maps[:] = before
+        kept = copy.copy(node)
+        kept.set_declaration = self._substituted(node.set_declaration)
+        kept.block = self._conditional_block(node.block, hide=node.identifier.name, is_loop=True)
+        return [kept]
+
+    def _unrolled(self, node: ast.ForInLoop, values: Sequence[Constant]) -> Sequence[ast.Statement]:
         lowered: list[ast.Statement] = []
         for value in values:
-            try:
-                self._scoped(node.block, lowered, {node.identifier.name: value})
-            except _ContinueLoop:
-                continue
-            except _BreakLoop:
+            self._emitted += 1
+            if not self._round(node.block, lowered, {node.identifier.name: value}):
                 break
         return lowered
+
+    def _round(
+        self, statements: Sequence[ast.Statement], into: list[ast.Statement], names: dict[str, object]
+    ) -> bool:
+        """Lower one round of a loop; False if it broke out."""
+        outer = (self._is_unrolling, self._is_break_conditional)
+        self._is_unrolling, self._is_break_conditional = True, False
+        try:
+            self._scoped(statements, into, names)
+        except _ContinueLoop:
+            return True
+        except _BreakLoop:
+            return False
+        finally:
+            self._is_unrolling, self._is_break_conditional = outer
+        return True
 
     def _while(self, node: ast.WhileLoop) -> Sequence[ast.Statement]:
         lowered: list[ast.Statement] = []
@@ -229,23 +256,19 @@ class _Lowering:
         if condition is None:
             kept = copy.copy(node)
             kept.while_condition = conditions.simple(self._substituted(node.while_condition), self._size_of)
-            kept.block = self._conditional_block(node.block)
+            kept.block = self._conditional_block(node.block, is_loop=True)
             return [kept]
         while condition:
             self._emitted += 1
             try:
-                self._scoped(node.block, lowered, {})
-            except _ContinueLoop:
-                pass
-            except _BreakLoop:
+                goes_on = self._round(node.block, lowered, {})
+            except _KeepLoop:
+                raise _not_unrolled(node) from None
+            if not goes_on:
                 break
             condition = self._known(node.while_condition)
             if condition is None or self._emitted > MAX_STATEMENTS:
-                raise ProgramError(
-                    f"{place(node)}the loop cannot be unrolled",
-                    hint="Let it end after a known number of rounds.",
-                    code="program.unsupported",
-                )
+                raise _not_unrolled(node)
         return lowered
 
     def _branch(self, node: ast.BranchingStatement) -> Sequence[ast.Statement]:
@@ -296,14 +319,17 @@ class _Lowering:
             self._names = self._names.parents
 
     def _conditional_block(
-        self, statements: Iterable[ast.Statement], *, hide: str | None = None
+        self, statements: Iterable[ast.Statement], *, hide: str | None = None, is_loop: bool = False
     ) -> list[ast.Statement]:
-        before, self._is_conditional = self._is_conditional, True
+        """Lower a block that may run or not; as the body of a kept loop its breaks are its own."""
+        before = (self._is_conditional, self._is_unrolling, self._is_break_conditional)
+        self._is_conditional = self._is_break_conditional = True
+        self._is_unrolling = self._is_unrolling and not is_loop
         lowered: list[ast.Statement] = []
         try:
             self._scoped(statements, lowered, {} if hide is None else {hide: None})
         finally:
-            self._is_conditional = before
+            self._is_conditional, self._is_unrolling, self._is_break_conditional = before
         return lowered
 
     def _known(self, node: ast.Expression | ast.QuantumMeasurement) -> Constant | None:
@@ -375,22 +401,12 @@ def _fit(kind: ast.ClassicalType, value: Constant) -> Constant:
             return float(value)
 
 
-def _breaks_conditionally(statements: Iterable[ast.Statement], *, inside: bool = False) -> bool:
-    """Return whether a loop's body breaks or continues inside a branch (known or not, to be safe)."""
-    for statement in statements:
-        match statement:
-            case ast.BreakStatement() | ast.ContinueStatement():
-                if inside:
-                    return True
-            case ast.BranchingStatement(if_block=first, else_block=second):
-                if _breaks_conditionally([*first, *second], inside=True):
-                    return True
-            case ast.CompoundStatement(statements=inner):
-                if _breaks_conditionally(inner, inside=inside):
-                    return True
-            case _:
-                pass
-    return False
+def _not_unrolled(node: ast.WhileLoop) -> ProgramError:
+    return ProgramError(
+        f"{place(node)}the loop cannot be unrolled",
+        hint="Let it end after a known number of rounds.",
+        code="program.unsupported",
+    )
 
 
 def _rewrite(node: _N, change: Callable[[ast.QASMNode], ast.QASMNode | None]) -> _N:
