@@ -54,6 +54,8 @@ PING_S = 2.0
 #: `RESEND_MAX_S`.
 RESEND_S = 2.0
 RESEND_MAX_S = 30.0
+#: Bytes per second that any line is believed to carry.
+SLOW_BYTES_S = 2**20
 #: Pause before a request is repeated that the gateway could not take because it is stopping or restarting.
 RETRY_S = 0.5
 
@@ -69,7 +71,7 @@ class _Phase(Enum):
 
 
 class _Request:
-    __slots__ = ("body", "deadline", "greeted", "packet", "pause", "resend_at", "sent", "wait_s")
+    __slots__ = ("body", "deadline", "greeted", "packet", "patience", "pause", "resend_at", "sent", "wait_s")
 
     def __init__(self, packet: Packet, deadline: float, wait_s: float) -> None:
         self.packet = packet
@@ -79,7 +81,9 @@ class _Request:
         self.wait_s = wait_s
         self.sent = False
         self.resend_at = 0.0
-        self.pause = RESEND_S
+        #: A large message is given the time a slow line takes to carry it.
+        self.patience = RESEND_S + sum(map(len, packet.attachments)) / SLOW_BYTES_S
+        self.pause = self.patience
         #: Greeting under which it last failed for want of a session.
         self.greeted = -1
 
@@ -305,7 +309,7 @@ class ClientProtocol:
         self._questions.clear()
         self._watches.ask_all(now_s)
         for request in self._requests.values():
-            request.pause = RESEND_S
+            request.pause = request.patience
         return [GatewayChanged(epoch=body.epoch, welcome=body)] if changed else []
 
     def _hello_refused(self, error: QmioError) -> list[ClientEvent]:
@@ -330,7 +334,7 @@ class ClientProtocol:
             return [Refused(ticket=ticket, error=error)]
         request.sent = True
         request.resend_at = now_s + request.pause
-        request.pause = min(2 * request.pause, RESEND_MAX_S)
+        request.pause = max(request.patience, min(2 * request.pause, RESEND_MAX_S))
         self._outbox.append(request.packet)
         return []
 

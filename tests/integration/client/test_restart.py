@@ -16,6 +16,7 @@ from qmio_jupyter.client.aio import AsyncClient
 from qmio_jupyter.client.spec import build_spec
 from qmio_jupyter.client.sync import TaskHandle, connect
 from qmio_jupyter.config import connection
+from qmio_jupyter.config.settings import ClientSettings, GatewayAddress
 from qmio_jupyter.errors import GatewayError, QmioError
 from qmio_jupyter.model.ids import digest
 from qmio_jupyter.model.program import OCTETS, Program
@@ -194,30 +195,107 @@ def test_a_stale_file_of_a_reused_process_id_is_seen_through(home: Home) -> None
         stranger.wait()
 
 
+def test_an_idle_gateway_ends_by_itself_and_leaves_nothing(home: Home) -> None:
+    hasty = Home(home.root, ECHO_ONLY.replace("idle_s = 120", "idle_s = 1"))
+    with connect(environ=hasty.environ) as client:
+        handle = client.submit(spec(2.0), [PROGRAM])
+        assert handle.wait(30).state is TaskState.COMPLETED
+        assert hasty.connection() is not None
+    wait_until(lambda: not hasty.processes(), "the gateway has ended")
+    assert hasty.connection() is None
+    # The next one finds everything where it was.
+    with connect(environ=hasty.environ) as client:
+        assert client.result(client.resolve("last")).task_id == handle.task_id
+
+
+STRANGER = """
+import os, sys
+from pathlib import Path
+
+from qmio_jupyter.auth.keys import new_keys
+from qmio_jupyter.client.locate import Target
+from qmio_jupyter.client.spec import build_spec
+from qmio_jupyter.client.sync import Client
+from qmio_jupyter.config.settings import ClientSettings
+from qmio_jupyter.errors import AuthError
+from qmio_jupyter.model.ids import digest
+from qmio_jupyter.model.program import OCTETS, Program
+
+path, endpoint, server_key = Path(sys.argv[1]), sys.argv[2], sys.argv[3]
+os.setgroups([]); os.setgid(65534); os.setuid(65534)
+for look in (path.read_bytes, lambda: list(path.parent.iterdir()), lambda: path.write_bytes(b"x")):
+    try:
+        look()
+    except PermissionError:
+        continue
+    sys.exit("a file could be used")
+
+
+class There:
+    def __init__(self):
+        self.target = Target(endpoint, server_key, new_keys())
+
+    def locate(self, now_s, demand):
+        return self.target
+
+    def linked(self):
+        pass
+
+
+program = Program(digest=digest(b"x"), media_type=OCTETS, data=b"x")
+spec = build_spec([program], device="echo", shots=1)
+with Client(settings=ClientSettings(timeout_s=20), locator=There()) as client:
+    for use in (client.tasks, client.devices, client.stop_gateway, lambda: client.submit(spec, [program])):
+        try:
+            use()
+        except AuthError:
+            continue
+        sys.exit("a request was answered")
+"""
+
+
 @pytest.mark.root
-def test_another_user_can_neither_use_nor_see_the_gateway(home: Home) -> None:
+def test_another_user_can_neither_read_nor_submit(home: Home) -> None:
     if os.getuid() != 0:
         pytest.skip("a second unix user needs root")
     assert home.cli("up").returncode == 0
     for directory in (home.root, *home.root.parents):
-        if directory.stat().st_mode & 0o005 != 0o005 and str(directory) not in {"/", "/tmp"}:
+        # The test's own directories must not be what keeps the stranger out.
+        if directory.stat().st_mode & 0o005 != 0o005 and str(directory) != "/":
             directory.chmod(directory.stat().st_mode | 0o055)
-    program = (
-        "import os, sys\n"
-        "from pathlib import Path\n"
-        "os.setgroups([]); os.setgid(65534); os.setuid(65534)\n"
-        "path = Path(sys.argv[1])\n"
-        "for look in (lambda: path.read_bytes(), lambda: list(path.parent.iterdir())):\n"
-        "    try:\n"
-        "        look()\n"
-        "    except PermissionError:\n"
-        "        continue\n"
-        "    sys.exit(7)\n"
-    )
-    done = subprocess.run(
-        [sys.executable, "-c", program, str(home.places.connection_file)],
-        capture_output=True,
-        check=False,
-        timeout=30,
-    )
+    written = home.connection()
+    assert written is not None
+    argv = [
+        sys.executable,
+        "-c",
+        STRANGER,
+        str(home.places.connection_file),
+        written.endpoint,
+        written.server_key,
+    ]
+    done = subprocess.run(argv, capture_output=True, check=False, timeout=90)
     assert done.returncode == 0, done.stderr.decode()
+    with connect(environ=home.environ, start=False) as client:
+        assert client.tasks() == ()
+
+
+def test_the_next_configured_gateway_is_used_when_the_first_is_gone(home: Home, tmp_path: Path) -> None:
+    (tmp_path / "other").mkdir()
+    other = Home(tmp_path / "other")
+    try:
+        assert home.cli("up").returncode == 0
+        assert other.cli("up").returncode == 0
+        addresses = tuple(
+            GatewayAddress(connection_file=str(one.places.connection_file)) for one in (home, other)
+        )
+        settings = ClientSettings(gateways=addresses, timeout_s=30)
+        with connect(settings=settings, environ=home.environ) as client:
+            first = client.gateway()
+            home.kill()
+            second = client.gateway()
+            assert second.started_ms != first.started_ms
+            assert client.submit(spec(), [PROGRAM]).wait(20).state is TaskState.COMPLETED
+            with connect(environ=other.environ, start=False) as there:
+                assert there.gateway().started_ms == second.started_ms
+    finally:
+        other.sweep()

@@ -12,7 +12,7 @@ from qmio_jupyter.client.events import (
     TaskChanged,
     TaskLost,
 )
-from qmio_jupyter.client.protocol import PING_S, RESEND_S, RETRY_S, ClientProtocol
+from qmio_jupyter.client.protocol import PING_S, RESEND_S, RETRY_S, SLOW_BYTES_S, ClientProtocol
 from qmio_jupyter.client.watching import ASK_AGAIN_S, RECHECK_S
 from qmio_jupyter.errors import (
     AuthError,
@@ -288,6 +288,16 @@ def test_an_unanswered_request_is_sent_again_unchanged_with_growing_pauses() -> 
     assert SUBMIT not in bodies(wire.sent())
     wire.later(RESEND_S)
     assert first in wire.sent()
+
+
+def test_a_large_request_is_given_the_time_its_transfer_may_take() -> None:
+    wire = Wire()
+    wire.ask(ProgramPut(), blobs=(("x/y", bytes(8 * SLOW_BYTES_S)),))
+    packet = wire.only()
+    wire.later(RESEND_S + 7)
+    assert packet not in wire.sent()
+    wire.later(1)
+    assert packet in wire.sent()
 
 
 def test_after_a_reconnect_everything_unanswered_is_sent_again_after_the_hello() -> None:
