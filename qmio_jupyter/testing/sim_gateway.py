@@ -22,6 +22,7 @@ from qmio_jupyter.gateway.desk import Desk
 from qmio_jupyter.gateway.release import Releases
 from qmio_jupyter.gateway.turn import Turn
 from qmio_jupyter.model.ids import mint
+from qmio_jupyter.model.task import ClaimRef
 from qmio_jupyter.ports import Peer
 from qmio_jupyter.testing.checks import Violation
 from qmio_jupyter.testing.clockwork import Appointment
@@ -42,6 +43,8 @@ class WatchedCore(Core):
         super().__init__(config, live, epoch, now_ms)
         self.world = world
         self.born_ms = now_ms
+        #: When each claim's agent was last heard of, in this life.
+        self.heard_ms: dict[ClaimRef, int] = {}
 
     def handle(self, message: Input, now_ms: int) -> Step:
         """Take one input, then check everything."""
