@@ -12,8 +12,8 @@ from qmio_jupyter.gateway.release import Releases
 from qmio_jupyter.gateway.turn import Output, Turn
 from qmio_jupyter.ports import TaskStore
 
-#: Called in the loop with the records of a batch that is on disk.
-OnDisk = Callable[[tuple[Record, ...]], None]
+#: Called in the loop for each batch heard of, with its records if they are on disk and count, else with none.
+OnEnded = Callable[[tuple[Record, ...]], None]
 #: Called in the loop, once per failure, with the outputs that will never leave and the error.
 OnFailure = Callable[[list[Output], BaseException], None]
 
@@ -29,7 +29,7 @@ class Commits:
         Where turns wait for their commit.
     loop : AbstractEventLoop
         The loop this object lives in.
-    on_disk, on_failure : callable
+    on_ended, on_failure : callable
         See above.
     figures : Figures
         Counters.
@@ -41,14 +41,14 @@ class Commits:
         releases: Releases,
         loop: asyncio.AbstractEventLoop,
         *,
-        on_disk: OnDisk,
+        on_ended: OnEnded,
         on_failure: OnFailure,
         figures: Figures,
     ) -> None:
         self._store = store
         self._releases = releases
         self._loop = loop
-        self._on_disk = on_disk
+        self._on_ended = on_ended
         self._on_failure = on_failure
         self._figures = figures
         # Rises with every failure: what was committed before it no longer counts.
@@ -73,16 +73,16 @@ class Commits:
 
     def _ended(self, future: Future[None], generation: int, ticket: int, records: tuple[Record, ...]) -> None:
         self.under_way -= 1
-        if generation != self._generation:
-            return
         error = future.exception()
-        if error is None:
+        if generation != self._generation:
+            self._on_ended(())
+        elif error is None:
             self._figures.commits += 1
             self._releases.committed(ticket)
-            self._on_disk(records)
-            return
-        self._figures.failed_commits += 1
-        self._on_failure(self.abandon(), error)
+            self._on_ended(records)
+        else:
+            self._figures.failed_commits += 1
+            self._on_failure(self.abandon(), error)
 
     def abandon(self) -> list[Output]:
         """Forget all turns that wait, whatever becomes of their records; return what will never leave."""

@@ -187,6 +187,7 @@ async def _serve(
     )
     try:
         devices = [agent.device for agent in settings.agents if agent.start]
+        opening = Opening(devices, desk.has_announced, desk.is_user, clock.now_ms())
         service = Service(
             desk,
             router,
@@ -194,13 +195,13 @@ async def _serve(
             reload=reload,
             clock=clock,
             log=log,
-            opening=Opening(devices, desk.has_announced, desk.is_user, clock.now_ms()),
+            opening=opening,
             idle_s=settings.idle_s if settings.embedded else None,
         )
         loop = asyncio.get_running_loop()
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, service.stop)
-        supervisor = Supervisor(devices, places.state, log.event)
+        supervisor = Supervisor(devices, places.state, log.event, on_failed=opening.give_up)
         with _announced(places, settings, router, user, started_ms):
             log.event(
                 "listening", endpoint=router.endpoint, epoch=desk.core.epoch, pid=os.getpid(), devices=devices

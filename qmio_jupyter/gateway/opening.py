@@ -50,6 +50,10 @@ class Opening:
         self._missing = {device for device in self._missing if not self._is_known(device)}
         return not self._missing or now_ms >= self._until_ms
 
+    def give_up(self, device: DeviceName) -> None:
+        """Wait for this device no longer: its agent cannot be started."""
+        self._missing.discard(device)
+
     def sift(self, messages: list[Received | Malformed]) -> list[Received | Malformed]:
         """Return the messages without users' greetings, which are kept."""
         passed: list[Received | Malformed] = []

@@ -25,6 +25,8 @@ from qmio_jupyter.transport.zeromq_router import Malformed, Received, Router
 
 #: Messages read per turn.
 DRAIN = 64
+#: Batches on their way to the disk above which nothing more is read: a slow disk slows down who asks.
+MOST_UNDER_WAY = 64
 #: Packets sent per turn of the loop; more would delay whoever asks next.
 CHUNK = 100
 #: Seconds between looks at departed connections, full queues, the log and idleness.
@@ -83,7 +85,7 @@ class Service:
             store,
             self._releases,
             self._loop,
-            on_disk=self._on_disk,
+            on_ended=self._on_ended,
             on_failure=self._on_failure,
             figures=desk.figures,
         )
@@ -153,7 +155,7 @@ class Service:
         self._is_pumping = False
         if self._is_closed:
             return
-        messages = self._router.receive(DRAIN)
+        messages = [] if self._is_congested else self._router.receive(DRAIN)
         now_ms = self._clock.now_ms()
         if self._opening is not None:
             messages = self._open(self._opening, messages, now_ms)
@@ -166,6 +168,11 @@ class Service:
         if self._desk.is_stopping and not self._stopping.is_set():
             self._log.event("asked to stop")
             self.stop()
+
+    @property
+    def _is_congested(self) -> bool:
+        """True while the disk is far behind; every batch that ends looks at the socket again."""
+        return self._commits.under_way >= MOST_UNDER_WAY
 
     def _open(
         self, opening: Opening, messages: list[Received | Malformed], now_ms: int
@@ -215,7 +222,7 @@ class Service:
                 self._outbox.put(connection, sent)
         self._outbox.flush(CHUNK)
         # Sending takes the descriptor's edge away: look whether something has arrived meanwhile.
-        if len(self._outbox) or self._router.ready():
+        if len(self._outbox) or (not self._is_congested and self._router.ready()):
             self._wake()
         if self._outbox.has_stuck and self._unsticking is None and not self._is_closed:
             self._unsticking = self._loop.call_later(UNSTICK_S, self._unstick)
@@ -238,7 +245,7 @@ class Service:
 
     # ------------------------------------------------------------ ledger
 
-    def _on_disk(self, records: tuple[Record, ...]) -> None:
+    def _on_ended(self, records: tuple[Record, ...]) -> None:
         self._log.committed(records)
         self._let_out()
 

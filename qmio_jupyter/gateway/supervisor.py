@@ -26,6 +26,8 @@ BACK_OFF_MAX_S = 30.0
 HEALTHY_S = 30.0
 #: Exit status of a configuration error (sysexits EX_CONFIG): starting again at once is of no use.
 EX_CONFIG = 78
+#: Stands for the exit status where there was no process (statuses of killed ones are above -256).
+NOT_STARTED = -256
 #: Seconds between SIGTERM and SIGKILL.
 STOP_S = 3.0
 #: An agent's output file is moved aside when it is larger than this at a start.
@@ -61,6 +63,8 @@ class Supervisor:
         Where starts and ends are written down.
     command : callable, optional
         Gives the argv for a device.
+    on_failed : callable, optional
+        Called with a device whose agent cannot be started as it is configured.
     """
 
     def __init__(
@@ -69,11 +73,13 @@ class Supervisor:
         logs: Path,
         event: Event,
         command: Callable[[str], list[str]] = agent_command,
+        on_failed: Callable[[str], None] = lambda _device: None,
     ) -> None:
         self._devices = tuple(devices)
         self._logs = logs
         self._event = event
         self._command = command
+        self._on_failed = on_failed
         self._keepers: list[asyncio.Task[None]] = []
         self._processes: dict[str, asyncio.subprocess.Process] = {}
         self._stopping = asyncio.Event()
@@ -114,6 +120,8 @@ class Supervisor:
                 pause_s = BACK_OFF_S
             elif status == EX_CONFIG:
                 pause_s = BACK_OFF_MAX_S
+            if status in (EX_CONFIG, NOT_STARTED):
+                self._on_failed(device)
             if self._stopping.is_set():
                 self._event("agent ended", device=device, status=status)
                 return
@@ -122,12 +130,12 @@ class Supervisor:
             pause_s = min(2 * pause_s, BACK_OFF_MAX_S)
 
     async def _run_once(self, device: str) -> int:
-        """Run an agent until it ends; return its exit status, -1 if it could not be started."""
+        """Run an agent until it ends; return its exit status, or `NOT_STARTED`."""
         try:
             process = await self._spawn(device)
         except OSError as error:
             self._event("agent not started", level="error", device=device, error=str(error))
-            return -1
+            return NOT_STARTED
         self._processes[device] = process
         self._event("agent started", device=device, pid=process.pid)
         try:

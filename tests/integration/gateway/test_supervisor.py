@@ -165,10 +165,14 @@ def test_an_agent_that_dies_is_started_again_ever_more_slowly(run, tmp_path, mon
 def test_a_configuration_error_is_not_tried_again_at_once(run, tmp_path):
     async def main():
         events = Events()
-        supervisor = Supervisor(["echo"], tmp_path, events, python("raise SystemExit(78)"))
+        failed = []
+        supervisor = Supervisor(
+            ["echo"], tmp_path, events, python("raise SystemExit(78)"), on_failed=failed.append
+        )
         supervisor.start()
         await events.until(lambda _: events.count("agent ended") == 1)
         assert events.seen[-1][1]["again_in_s"] == supervisor_module.BACK_OFF_MAX_S
+        assert failed == ["echo"]
         await supervisor.stop()
 
     run(main())

@@ -43,3 +43,10 @@ def test_it_is_over_after_a_while_in_any_case():
     opening = make(set())
     assert not opening.is_over(1_000 + OPENING_MS - 1)
     assert opening.is_over(1_000 + OPENING_MS)
+
+
+def test_a_device_whose_agent_cannot_be_started_is_not_waited_for():
+    opening = make({"echo"})
+    opening.give_up("ideal")
+    opening.give_up("ideal")
+    assert opening.is_over(1_000)

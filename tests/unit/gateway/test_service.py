@@ -1,0 +1,314 @@
+"""The loop, with a router and a disk under the test's control: nothing leaves before its commit."""
+
+import asyncio
+import contextlib
+import os
+from concurrent.futures import Future
+
+import pytest
+
+from qmio_jupyter.errors import StoreError
+from qmio_jupyter.gateway import recovery
+from qmio_jupyter.gateway import service as service_module
+from qmio_jupyter.gateway.log import GatewayLog
+from qmio_jupyter.gateway.service import Service
+from qmio_jupyter.ports import Peer
+from qmio_jupyter.transport.zeromq_router import Received
+from qmio_jupyter.wire import messages as m
+from qmio_jupyter.wire.codec import attach, decode
+
+DEADLINE_S = 20
+
+
+class FakeRouter:
+    """Messages that a test puts in, packets that the service sent; readable like a real one."""
+
+    def __init__(self):
+        self.fd = os.eventfd(0, os.EFD_NONBLOCK | os.EFD_CLOEXEC)
+        self.waiting = []
+        self.sent = []
+        self.gone = []
+        self.dropped = []
+        self.serial = 0
+        self.changed = asyncio.Event()
+
+    def put(self, connection, key, body, blobs=()):
+        self.serial += 1
+        self.waiting.append(
+            Received(connection, Peer(key=key, address=""), attach(body, blobs, id=self.serial))
+        )
+        os.eventfd_write(self.fd, 1)
+        return self.serial
+
+    def ready(self):
+        return bool(self.waiting)
+
+    def receive(self, at_most):
+        with contextlib.suppress(BlockingIOError):
+            os.eventfd_read(self.fd)
+        taken, self.waiting = self.waiting[:at_most], self.waiting[at_most:]
+        return taken
+
+    def send_encoded(self, connection, frames):
+        self.sent.append((connection, decode(frames, m.Limits())))
+        self.changed.set()
+        return True
+
+    def peer(self, connection):
+        return Peer(key="", address="")
+
+    def departed(self):
+        gone, self.gone = self.gone, []
+        return gone
+
+    def drop(self, connection):
+        self.dropped.append(connection)
+
+    def answers(self, number):
+        return [packet.envelope.body for _, packet in self.sent if packet.envelope.re == number]
+
+    async def answer(self, number):
+        async with asyncio.timeout(DEADLINE_S):
+            while not self.answers(number):
+                self.changed.clear()
+                await self.changed.wait()
+        (body,) = self.answers(number)
+        return body
+
+
+class SlowStore:
+    """A memory store whose commits end when the test says so, in order, or fail."""
+
+    def __init__(self, store):
+        self.store = store
+        self.pending = []
+        self.is_held = False
+        self.is_broken = False
+
+    def __getattr__(self, name):
+        return getattr(self.store, name)
+
+    def resume(self):
+        pass
+
+    def commit(self, batch):
+        future = Future()
+        self.pending.append((future, list(batch)))
+        if not self.is_held:
+            self.let_go()
+        return future
+
+    def let_go(self, count=None):
+        taken, self.pending = self.pending[:count], self.pending[count:] if count else []
+        for future, batch in taken:
+            if self.is_broken:
+                future.set_exception(StoreError("the disk says no"))
+            else:
+                self.store.commit(batch).result(0)
+                future.set_result(None)
+
+
+class Bench:
+    """A service at work on a counter's desk."""
+
+    def __init__(self, counter, path):
+        self.counter = counter
+        self.router = FakeRouter()
+        self.store = SlowStore(counter.store)
+        self.log = GatewayLog(path, self)
+        self.service = Service(
+            counter.desk,
+            self.router,
+            self.store,
+            reload=counter.core,
+            clock=self,
+            log=self.log,
+        )
+        self.running = asyncio.create_task(self.service.run())
+
+    def now_ms(self):
+        return self.counter.now_ms
+
+    async def settle(self):
+        """Let the loop do what it can do now."""
+        for _ in range(20):
+            await asyncio.sleep(0)
+
+    async def close(self):
+        self.store.is_held = False
+        self.store.let_go()
+        self.service.stop()
+        await asyncio.wait_for(self.running, DEADLINE_S)
+        self.log.close()
+        os.close(self.router.fd)
+
+
+@pytest.fixture
+def play(counter, tmp_path):
+    """Run a scenario against a service."""
+
+    def play(scenario):
+        async def main():
+            bench = Bench(counter, tmp_path / "log")
+            try:
+                await scenario(bench, bench.router, bench.store)
+            finally:
+                await bench.close()
+
+        asyncio.run(main())
+
+    return play
+
+
+def test_replies_wait_for_the_disk_and_keep_their_order(play, keys):
+    async def scenario(bench, router, store):
+        store.is_held = True
+        hello = router.put(1, keys.ana, m.Hello())
+        await bench.settle()
+        ping = router.put(1, keys.ana, m.Ping())
+        await bench.settle()
+        assert len(store.pending) == 1
+        assert not router.waiting, "both were read"
+        assert router.sent == []
+        store.let_go()
+        await router.answer(ping)
+        assert [packet.envelope.re for _, packet in router.sent] == [hello, ping]
+
+    play(scenario)
+
+
+def test_several_turns_are_on_their_way_to_the_disk_at_once(play, keys):
+    async def scenario(bench, router, store):
+        store.is_held = True
+        first = router.put(1, keys.ana, m.Hello())
+        await bench.settle()
+        second = router.put(2, keys.ben, m.Hello())
+        await bench.settle()
+        assert len(store.pending) == 2
+        store.let_go(1)
+        await router.answer(first)
+        assert router.answers(second) == []
+        store.let_go()
+        await router.answer(second)
+
+    play(scenario)
+
+
+def test_messages_of_one_turn_are_one_batch(play, keys):
+    async def scenario(bench, router, store):
+        store.is_held = True
+        numbers = [router.put(1, keys.ana, m.Hello()), router.put(2, keys.ben, m.Hello())]
+        await bench.settle()
+        assert len(store.pending) == 1
+        store.let_go()
+        for number in numbers:
+            assert isinstance(await router.answer(number), m.Welcome)
+
+    play(scenario)
+
+
+def test_more_than_a_turn_takes_is_read_without_another_edge(play, keys):
+    async def scenario(bench, router, store):
+        numbers = [router.put(1, keys.ana, m.Ping()) for _ in range(5 * service_module.DRAIN)]
+        await router.answer(numbers[-1])
+        assert all(router.answers(number) for number in numbers)
+
+    play(scenario)
+
+
+def test_a_slow_disk_slows_down_who_asks(play, keys, monkeypatch):
+    monkeypatch.setattr(service_module, "MOST_UNDER_WAY", 2)
+
+    async def scenario(bench, router, store):
+        store.is_held = True
+        numbers = []
+        for connection in range(1, 5):
+            numbers.append(router.put(connection, keys.ana, m.SessionClose()))
+            numbers.append(router.put(connection, keys.ana, m.Hello()))
+            await bench.settle()
+        assert len(store.pending) == 2
+        assert router.waiting, "the rest stays with the transport"
+        store.is_held = False
+        store.let_go()
+        await router.answer(numbers[-1])
+
+    play(scenario)
+
+
+def test_a_failed_commit_refuses_everything_that_waited_and_comes_back(play, keys, monkeypatch):
+    monkeypatch.setattr(recovery, "PROBE_S", 0.01)
+
+    async def scenario(bench, router, store):
+        await router.answer(router.put(9, keys.agent, m.Hello()))
+        epoch = bench.counter.desk.core.epoch
+        store.is_held = True
+        lost = [router.put(1, keys.ana, m.Hello())]
+        await bench.settle()
+        lost.append(router.put(1, keys.ana, m.Ping()))
+        await bench.settle()
+        store.is_broken = True
+        store.is_held = False
+        store.let_go()
+        for number in lost:
+            answer = await router.answer(number)
+            assert (answer.error.code, answer.error.retryable) == ("store", True)
+        refused = await router.answer(router.put(1, keys.ana, m.Hello()))
+        assert (refused.error.code, refused.error.retryable) == ("store", True)
+        store.is_broken = False
+        async with asyncio.timeout(DEADLINE_S):
+            while bench.counter.desk.is_suspended:  # noqa: ASYNC110 - nothing tells
+                await asyncio.sleep(0.01)
+        welcome = await router.answer(router.put(1, keys.ana, m.Hello()))
+        assert welcome.epoch == epoch + 1
+        told = [to for to, packet in router.sent if isinstance(packet.envelope.body, m.Restarted)]
+        assert sorted(told) == [1, 9]
+
+    play(scenario)
+
+
+def test_a_defect_is_answered_once_and_the_others_are_asked_again(play, keys, monkeypatch):
+    monkeypatch.setattr(recovery, "PROBE_S", 0.01)
+
+    async def scenario(bench, router, store):
+        desk = bench.counter.desk
+        receive = desk.receive
+
+        def broken(connection, peer, packet, now_ms):
+            if isinstance(packet.envelope.body, m.SessionShow):
+                raise ZeroDivisionError
+            return receive(connection, peer, packet, now_ms)
+
+        desk.receive = broken
+        before = router.put(1, keys.ana, m.Hello())
+        poison = router.put(1, keys.ana, m.SessionShow())
+        after = router.put(2, keys.ana, m.TaskList())
+        answer = await router.answer(poison)
+        assert (answer.error.code, answer.error.retryable) == ("internal", False)
+        for number in (before, after):
+            assert (await router.answer(number)).error.code == "store"
+
+    play(scenario)
+
+
+def test_departed_connections_are_forgotten(play, keys, monkeypatch):
+    monkeypatch.setattr(service_module, "HOUSEKEEPING_S", 0.01)
+
+    async def scenario(bench, router, store):
+        await router.answer(router.put(1, keys.ana, m.Hello()))
+        assert bench.counter.desk.connections == 1
+        router.gone.append(1)
+        async with asyncio.timeout(DEADLINE_S):
+            while bench.counter.desk.connections:  # noqa: ASYNC110 - nothing tells
+                await asyncio.sleep(0.01)
+
+    play(scenario)
+
+
+def test_stopping_flushes_what_was_decided(play, keys):
+    async def scenario(bench, router, store):
+        await router.answer(router.put(1, keys.ana, m.Hello()))
+        stop = router.put(1, keys.ana, m.GatewayStop())
+        await asyncio.wait_for(bench.running, DEADLINE_S)
+        assert isinstance(await router.answer(stop), m.Done)
+
+    play(scenario)
