@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import queue
 import re
+import signal
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -108,6 +110,17 @@ class Kernel:
         self.manager.restart_kernel(now=True)
         self._connect()
 
+    def die(self) -> None:
+        """Kill the kernel's process with SIGKILL, and start another in its place."""
+        pid = self.manager.provisioner.pid
+        assert pid
+        os.kill(pid, signal.SIGKILL)
+        until = time.monotonic() + WAIT_S
+        while self.manager.is_alive():
+            assert time.monotonic() < until, "the kernel outlived SIGKILL"
+            time.sleep(0.01)
+        self.restart()
+
     def complete(self, code: str, cursor: int | None = None) -> list[str]:
         """Return what a Tab offers."""
         reply = self.client.complete(
@@ -155,9 +168,10 @@ def home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Home]:
     assert found.stop() == []
 
 
-@pytest.fixture
-def kernels(home: Home, tmp_path: Path) -> Iterator[Callable[[], Kernel]]:
+@pytest.fixture(scope="module")
+def kernels(home: Home, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[[], Kernel]]:
     """Start kernels with the extension loaded; they are shut down at the end."""
+    tmp_path = tmp_path_factory.mktemp("kernels")
     started: list[Kernel] = []
 
     def start() -> Kernel:
@@ -171,7 +185,7 @@ def kernels(home: Home, tmp_path: Path) -> Iterator[Callable[[], Kernel]]:
         kernel.close()
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def kernel(kernels: Callable[[], Kernel]) -> Kernel:
-    """One kernel with the extension loaded."""
+    """One kernel with the extension loaded, shared by a file's tests."""
     return kernels()

@@ -162,7 +162,8 @@ def test_the_users_own_error_is_her_own_traceback(kernel: Any) -> None:
     assert "qmio_jupyter" not in text
 
 
-def test_completion_in_a_kernel(kernel: Any) -> None:
+def test_completion_in_a_kernel(kernels: Any) -> None:
+    kernel = kernels()
     assert kernel.complete("%%qpu --sh") == ["--shots"]
     assert kernel.complete("%qpu at") == ["attach"]
     kernel.run("%qpu devices").ok()
@@ -172,8 +173,8 @@ def test_completion_in_a_kernel(kernel: Any) -> None:
     assert kernel.value("'jedi' in __import__('sys').modules") is False
 
 
-def test_two_notebooks_at_once_share_gateway_and_tasks(kernels: Any, home: Home) -> None:
-    one, two = kernels(), kernels()
+def test_two_notebooks_at_once_share_gateway_and_tasks(kernel: Any, kernels: Any, home: Home) -> None:
+    one, two = kernel, kernels()
     first = one.start(QASM3.replace("-o r", "-o r -d echo --label one --device-option seconds=1"))
     second = two.start(QASM3.replace("-o r", "-o r -d echo --label two --device-option seconds=1"))
     assert "one, on echo, completed" in one.wait(first).ok().text

@@ -17,15 +17,11 @@ GOOD = '%%qpu -d echo -n 10\nOPENQASM 3.0;\ninclude "stdgates.inc";\nqubit q;\nb
 CASES = {
     "good": (True, GOOD),
     "option": (False, GOOD.replace("-n 10", "--shost 10")),
-    "subcommand": (False, "%qpu tsks"),
     "empty": (False, "%%qpu"),
-    "no-circuit": (False, "%%qpu -d echo\n5"),
     "failed-task": (False, GOOD.replace("-n 10", "--device-option fail=program.syntax")),
-    "not-yet": (False, "%qpu verify t-01"),
-    "no-device": (False, GOOD.replace("-d echo", "-d nowhere")),
 }
 RUNNERS: dict[str, Callable[[Path], list[str]]] = {
-    "nbclient": lambda path: ["-m", "nbclient.cli", str(path)],
+    "nbclient": lambda path: ["-c", "from nbclient.cli import main; main()", str(path)],
     "papermill": lambda path: [
         "-m",
         "papermill",
