@@ -29,6 +29,7 @@ from qmio_jupyter.core.inputs import (
     Submit,
     Tick,
 )
+from qmio_jupyter.core.records import TaskForgotten
 from qmio_jupyter.model.access import Enrolment, Role
 from qmio_jupyter.model.device import CostModel, DeviceDescription, DeviceState, Snapshot
 from qmio_jupyter.model.ids import TaskId, digest, mint
@@ -83,6 +84,8 @@ class Bench:
         self.now_ms = START_MS
         self.ledger = MemoryStore()
         self.watch = invariants.Watch()
+        #: Tasks the ledger was told to forget, by their users or by retention.
+        self.forgotten: set[TaskId] = set()
         self.connections: dict[str, int] = {}
         self.sequences: dict[str, int] = {}
         self.numbers = 0
@@ -104,6 +107,7 @@ class Bench:
     def commit(self, step: Step) -> None:
         """Put a step's records into the ledger; raises if its guards or the watch object."""
         self.ledger.commit(step.records).result()
+        self.forgotten.update(record.task_id for record in step.records if isinstance(record, TaskForgotten))
         faults = self.watch.see(step)
         assert not faults, faults
 
