@@ -170,7 +170,10 @@ def _gateway(found: Places, configured: Settings) -> Iterator[Check]:
             yield check
         return
     with client:
-        yield from _answers(client, configured)
+        try:
+            yield from _answers(client, configured)
+        except QmioError as error:
+            yield Check(name="gateway", verdict="problem", found=error.message, todo=error.hint)
 
 
 def _answers(client: Client, configured: Settings) -> Iterator[Check]:

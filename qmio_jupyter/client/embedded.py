@@ -31,7 +31,12 @@ class Starter:
         self, found: Places, environ: Mapping[str, str], say: Callable[[str], None], timeout_s: float
     ) -> None:
         self._places = found
-        self._environ = dict(environ)
+        # Its agents run elsewhere in the file system: a relative path would mean another file to them.
+        relative = ("QMIO_HOME", "QMIO_CONFIG")
+        absolute = {
+            name: str(Path(environ[name]).expanduser().absolute()) for name in relative if environ.get(name)
+        }
+        self._environ = {**environ, **absolute}
         self._say = say
         self._timeout_s = timeout_s
         self._pid = 0

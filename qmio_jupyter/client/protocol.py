@@ -106,7 +106,8 @@ class ClientProtocol:
         self._watches = Watchlist()
         self._outbox: list[Packet] = []
         self._last_number = 0
-        self._hello_number = 0
+        #: Numbers of the hellos of this greeting: an answer to any of them is one.
+        self._hellos: set[int] = set()
         self._hello_at = 0.0
         self._hello_pause = RESEND_S
         self._hello_error: QmioError | None = None
@@ -221,7 +222,7 @@ class ClientProtocol:
         body = envelope.body
         if envelope.re == 0:
             return self._event(body, now_s)
-        if envelope.re == self._hello_number:
+        if envelope.re in self._hellos:
             return self._greeted(body, now_s)
         if envelope.re in self._questions:
             return self._question_answered(envelope.re, body, now_s)
@@ -277,16 +278,18 @@ class ClientProtocol:
         self._hello_pause = RESEND_S
         self._hello_error = None
         self._greetings += 1
+        self._hellos.clear()
         self._outbox.clear()
         for request in self._requests.values():
             request.sent = False
         self._say_hello(now_s)
 
     def _say_hello(self, now_s: float) -> None:
-        self._hello_number = self._number()
+        number = self._number()
+        self._hellos.add(number)
         self._hello_at = now_s + self._hello_pause
         self._hello_pause = min(2 * self._hello_pause, RESEND_MAX_S)
-        self._post(Hello(software=self._software), self._hello_number)
+        self._post(Hello(software=self._software), number)
 
     def _greeted(self, body: Message, now_s: float) -> list[ClientEvent]:
         if self._phase is not _Phase.GREETING:

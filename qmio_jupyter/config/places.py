@@ -17,6 +17,7 @@ from qmio_jupyter.errors import ConfigError
 
 #: Name of our directory inside the user's and the system's.
 NAME = "qmio"
+CONNECTION_FILE = "connection.json"
 
 
 class Places(msgspec.Struct, frozen=True, kw_only=True):
@@ -32,7 +33,7 @@ class Places(msgspec.Struct, frozen=True, kw_only=True):
     @property
     def connection_file(self) -> Path:
         """Where the embedded gateway tells how to reach it."""
-        return self.runtime / "connection.json"
+        return self.runtime / CONNECTION_FILE
 
     @property
     def lock_file(self) -> Path:
@@ -60,12 +61,14 @@ def places(
     *,
     mountinfo: str | None = None,
     tmp: Path = Path("/tmp"),  # noqa: S108 - checked for owner, mode and links below
+    system: Path | None = None,
 ) -> Places:
     """Return the directories to use, creating those that are missing.
 
     ``QMIO_HOME`` overrides both (its ``run`` and ``state``). Else the runtime directory is in
-    ``XDG_RUNTIME_DIR``, or in `tmp`; the state directory is in ``XDG_STATE_HOME`` or ``~/.local/state``,
-    unless that is on a network file system: then it is node-local too, and a note says so.
+    ``XDG_RUNTIME_DIR``, in `system`, or in `tmp`, whichever holds a connection file or comes first; the state
+    directory is in ``XDG_STATE_HOME`` or ``~/.local/state``, unless that is on a network file system: then it
+    is node-local too, and a note says so.
 
     Parameters
     ----------
@@ -75,6 +78,8 @@ def places(
         Mount table, for tests.
     tmp : Path
         Node-local directory of last resort.
+    system : Path, optional
+        What ``XDG_RUNTIME_DIR`` is where it is set; ``/run/user/UID`` when None.
 
     Raises
     ------
@@ -94,7 +99,7 @@ def places(
         return Places(
             runtime=private_directory(root / "run"), state=private_directory(root / "state"), notes=notes
         )
-    runtime = _runtime(env, mountinfo, tmp)
+    runtime = _runtime(env, mountinfo, tmp, system or Path(f"/run/user/{os.getuid()}"))
     state_home = Path(env.get("XDG_STATE_HOME") or Path(env.get("HOME") or "~").expanduser() / ".local/state")
     state = state_home / NAME
     if not is_network(state, mountinfo):
@@ -141,11 +146,26 @@ def private_directory(path: Path) -> Path:
     )
 
 
-def _runtime(env: Mapping[str, str], mountinfo: str | None, tmp: Path) -> Path:
-    xdg = env.get("XDG_RUNTIME_DIR", "")
-    if xdg and Path(xdg).is_dir() and os.access(xdg, os.W_OK) and not is_network(Path(xdg), mountinfo):
-        return private_directory(Path(xdg) / NAME)
-    return private_directory(_first_local(env, mountinfo, tmp) / f"{NAME}-{os.getuid()}")
+def _runtime(env: Mapping[str, str], mountinfo: str | None, tmp: Path, system: Path) -> Path:
+    """Return the runtime directory: the one where a gateway has left word, else the first that can be used.
+
+    Sessions of one user on one host do not all have XDG_RUNTIME_DIR (a batch step has none, a login has one),
+    yet they share one gateway.
+    """
+    found = [
+        base / NAME
+        for base in (Path(env.get("XDG_RUNTIME_DIR") or system), system)
+        if base.is_dir() and os.access(base, os.W_OK) and not is_network(base, mountinfo)
+    ]
+    try:
+        found.append(_first_local(env, mountinfo, tmp) / f"{NAME}-{os.getuid()}")
+    except ConfigError:
+        if not found:
+            raise
+    for candidate in found:
+        if (candidate / CONNECTION_FILE).exists() and candidate.lstat().st_uid == os.getuid():
+            return private_directory(candidate)
+    return private_directory(found[0])
 
 
 def _first_local(env: Mapping[str, str], mountinfo: str | None, tmp: Path) -> Path:

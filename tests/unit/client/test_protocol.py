@@ -177,7 +177,20 @@ def test_hello_comes_first_and_requests_wait_for_the_welcome() -> None:
     assert bodies(wire.sent()) == [DeviceList()]
 
 
-def test_a_lost_hello_is_said_again_under_a_new_number_and_only_the_newest_counts() -> None:
+def test_a_hello_of_an_earlier_link_is_not_answered_any_more() -> None:
+    wire = Wire(greeted=False)
+    wire.protocol.link_up(wire.now)
+    old = wire.only()
+    wire.down()
+    wire.protocol.link_up(wire.now)
+    new = wire.only()
+    wire.answer(old, welcome())
+    assert not wire.protocol.ready
+    wire.answer(new, welcome())
+    assert wire.protocol.ready
+
+
+def test_a_late_answer_to_the_first_of_several_hellos_counts() -> None:
     wire = Wire(greeted=False)
     wire.protocol.link_up(wire.now)
     first = wire.only()
@@ -185,9 +198,9 @@ def test_a_lost_hello_is_said_again_under_a_new_number_and_only_the_newest_count
     second = wire.only()
     assert second.envelope.id != first.envelope.id
     wire.answer(first, welcome())
-    assert not wire.protocol.ready
-    wire.answer(second, welcome())
     assert wire.protocol.ready
+    wire.answer(second, welcome())
+    assert len(wire.take()) == 1
 
 
 def test_a_second_welcome_of_the_same_epoch_changes_nothing() -> None:

@@ -42,14 +42,31 @@ def test_runtime_dir_of_xdg_and_state_below_home(tmp_path: Path) -> None:
 
 
 def test_without_xdg_the_runtime_dir_is_per_user_in_tmp(tmp_path: Path) -> None:
-    found = places(environ(tmp_path), mountinfo=LOCAL, tmp=tmp_path)
+    found = places(environ(tmp_path), mountinfo=LOCAL, tmp=tmp_path, system=tmp_path / "none")
     assert found.runtime == tmp_path / f"qmio-{os.getuid()}"
+
+
+def test_sessions_with_and_without_xdg_share_one_place(tmp_path: Path) -> None:
+    run, tmp = tmp_path / "run", tmp_path / "tmp"
+    run.mkdir(mode=0o700)
+    tmp.mkdir()
+
+    def runtime(**env: str) -> Path:
+        return places(environ(tmp_path, **env), mountinfo=LOCAL, tmp=tmp, system=run).runtime
+
+    assert runtime() == runtime(XDG_RUNTIME_DIR=str(run)) == run / "qmio"
+    # A gateway that was started before the login session made its directory keeps its place.
+    earlier = private_directory(tmp / f"qmio-{os.getuid()}")
+    (earlier / "connection.json").touch()
+    assert runtime() == runtime(XDG_RUNTIME_DIR=str(run)) == earlier
+    (run / "qmio/connection.json").touch()
+    assert runtime() == run / "qmio"
 
 
 def test_umask_does_not_widen_and_is_not_needed(tmp_path: Path) -> None:
     before = os.umask(0)
     try:
-        found = places(environ(tmp_path), mountinfo=LOCAL, tmp=tmp_path)
+        found = places(environ(tmp_path), mountinfo=LOCAL, tmp=tmp_path, system=tmp_path / "none")
     finally:
         os.umask(before)
     assert mode(found.runtime) == mode(found.state) == 0o700
@@ -66,7 +83,7 @@ def test_a_network_home_leads_to_a_node_local_state_dir_and_one_line(tmp_path: P
     env = environ(tmp_path)
     local = tmp_path / "tmp"
     local.mkdir()
-    found = places(env, mountinfo=mounted(tmp_path / "home", kind), tmp=local)
+    found = places(env, mountinfo=mounted(tmp_path / "home", kind), tmp=local, system=tmp_path / "none")
     assert found.state == local / f"qmio-{os.getuid()}-state"
     assert mode(found.state) == 0o700
     (note,) = found.notes
@@ -80,7 +97,12 @@ def test_a_network_runtime_dir_is_not_used(tmp_path: Path) -> None:
     run.mkdir()
     local = tmp_path / "tmp"
     local.mkdir()
-    found = places(environ(tmp_path, XDG_RUNTIME_DIR=str(run)), mountinfo=mounted(run, "nfs4"), tmp=local)
+    found = places(
+        environ(tmp_path, XDG_RUNTIME_DIR=str(run)),
+        mountinfo=mounted(run, "nfs4"),
+        tmp=local,
+        system=tmp_path / "none",
+    )
     assert found.runtime.parent == local
 
 
@@ -96,7 +118,7 @@ def test_a_link_planted_in_tmp_is_refused(tmp_path: Path) -> None:
     target.mkdir(mode=0o700)
     (tmp_path / f"qmio-{os.getuid()}").symlink_to(target)
     with pytest.raises(ConfigError, match="symbolic link") as caught:
-        places(environ(tmp_path), mountinfo=LOCAL, tmp=tmp_path)
+        places(environ(tmp_path), mountinfo=LOCAL, tmp=tmp_path, system=tmp_path / "none")
     assert caught.value.code == "config.permissions"
     assert list(target.iterdir()) == []
 
