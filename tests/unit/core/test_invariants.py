@@ -53,26 +53,37 @@ Q, C = TaskState.QUEUED, TaskState.CLAIMED
 
 DAMAGE = {
     "is completed and still live": lambda s: _task(s, Q, state=TaskState.COMPLETED),
-    "both live and ended": lambda s: s.ended.update({the(s.tasks): s.ended[the(s.ended)]}),
+    "a task is both live and ended": lambda s: s.ended.update({the(s.tasks): s.ended[the(s.ended)]}),
     "claim: False": lambda s: s.claims.clear(),
     "for an unknown device": lambda s: _task(s, Q, spec=replace(_task(s, Q).spec, device="none")),
-    "queued: False": lambda s: s.devices["dev"].entries.clear(),
-    "without contract, agent or attempt": lambda s: _task(s, C, contract=None),
+    "is queued, entry: False": lambda s: s.devices["dev"].entries.clear(),
+    "without contract or attempt": lambda s: _task(s, C, contract=None),
     "more shots than asked for": lambda s: _task(s, Q, shots_done=10**6),
     "ended as queued": lambda s: s.ended.update(
         {the(s.ended): replace(s.ended[the(s.ended)], state=TaskState.QUEUED)}
     ),
     "arrival numbers": lambda s: s.arrivals.clear(),
-    "which is not live": lambda s: s.tasks.pop(the(s.claims)),
+    "a task that is not live": lambda s: s.tasks.pop(the(s.claims)),
     "disagrees with its task": lambda s: _task(s, C, attempt=9),
-    "not in its agent's list": lambda s: s.devices["dev"].claims["agent"].clear(),
+    "or not at all": lambda s: s.devices["dev"].claims["agent"].clear(),
+    "names a task that nobody": lambda s: s.devices["dev"].claims["agent"].add("t-none"),
+    "tasks that do not wait are in a queue": lambda s: s.devices["dev"].entries.update(x=None),
     "claimed twice": lambda s: s.devices["dev"].claims.update(other={the(s.claims)}),
     "worse without a cause": lambda s: s.devices["dev"].unexplained.append("t: 0 -> 1"),
     "its credit is 0": lambda s: s.devices["dev"].agents.update(
         agent=replace(s.devices["dev"].agents["agent"], credit=0, held_before=0)
     ),
     "queue and entries disagree": lambda s: s.devices["dev"].ready.remove(the(s.devices["dev"].ready)),
-    "tasks that do not wait": lambda s: s.devices["dev"].shown.update({the(s.claims): None}),
+    "are remembered of tasks that do not wait": lambda s: s.devices["dev"].shown.update(
+        {the(s.claims): None}
+    ),
+    "queue and entries differ": lambda s: s.devices["dev"].entries.update(
+        {
+            the(s.devices["dev"].entries): s.devices["dev"]
+            .entries[the(s.devices["dev"].entries)]
+            ._replace(arrival=99)
+        }
+    ),
     "one each": lambda s: s.devices["dev"].places[1].clear(),
     "idle, though": lambda s: s.devices["dev"].agents.update(
         agent=replace(s.devices["dev"].agents["agent"], credit=5)
