@@ -45,7 +45,7 @@ def read(text: str, max_qubits: int) -> QuantumCircuit:
     try:
         return convert(lower(openqasm3.parse(text), max_qubits))
     except QASM3ParsingError as problem:
-        raise _error(str(problem), _PARSER_PLACE, "program.syntax") from problem
+        raise _syntax_error(problem) from problem
     except ConversionError as problem:
         message = str(problem)
         is_syntax = "not defined" in message or "already" in message
@@ -63,6 +63,25 @@ def read(text: str, max_qubits: int) -> QuantumCircuit:
             hint="Rewrite the named place.",
             code="program.unsupported",
         ) from problem
+
+
+def _syntax_error(problem: BaseException) -> ProgramError:
+    """Return where the parser stopped; it often says so only in the exceptions behind its own."""
+    if str(problem):
+        return _error(str(problem), _PARSER_PLACE, "program.syntax")
+    behind: BaseException | None = problem
+    while behind is not None:
+        for candidate in (behind, *behind.args):
+            token = getattr(candidate, "offendingToken", None)
+            if token is not None:
+                found = "the end" if token.text == "<EOF>" else repr(token.text[:40])
+                return ProgramError(
+                    f"line {token.line}, column {token.column + 1}: {found} does not belong here",
+                    hint="Correct the named place, or what stands before it.",
+                    code="program.syntax",
+                )
+        behind = behind.__cause__ or behind.__context__
+    return ProgramError("the program cannot be parsed", hint="Correct it.", code="program.syntax")
 
 
 def _error(message: str, pattern: re.Pattern[str], code: str) -> ProgramError:

@@ -119,10 +119,15 @@ class ForkServer:
             ``agent.worker``, retryable, if the server cannot be started or does not answer.
         """
         with self._lock:
+            if self._control is not None:
+                try:
+                    return self._spawn(self._control)
+                except (OSError, msgspec.DecodeError):
+                    self._stop()  # it died since; start a fresh one
             try:
                 return self._spawn(self._running())
             except (OSError, EOFError, msgspec.DecodeError) as problem:
-                self._stop()  # the next one starts a fresh server
+                self._stop()
                 raise AgentError(
                     f"no worker process could be started ({type(problem).__name__}: {problem})",
                     hint="See the agent's log.",

@@ -83,6 +83,11 @@ class Pool:
         with self._changed:
             return tuple(t.worker.pid for t in self._current.values() if t.worker is not None)
 
+    @property
+    def server_pid(self) -> int | None:
+        """Process id of the fork server, None before the first worker."""
+        return self._server.pid
+
     def start(self, run: Run, on_partial: OnPartial, on_stage: OnStage) -> Future[TaskResult]:
         """Queue a job."""
         ticket = _Ticket(run=run, on_partial=on_partial, on_stage=on_stage, future=Future())
