@@ -19,6 +19,8 @@ ZAP_DOMAIN = "qmio"
 _FRAME_OVERHEAD = 1024
 #: Frames above this many bytes are handed to ZeroMQ without a copy; below, copying is cheaper than tracking.
 _COPY_BELOW = 128 * 1024
+#: A send looks at the monitor unless that was done this recently: less than a new connection takes to come about.
+WATCH_S = 0.0005
 #: Descriptors kept for everything but connections: the ledger, logs, agents' pipes.
 RESERVE = 128
 

@@ -22,7 +22,7 @@ import zmq
 from qmio_jupyter.errors import LimitError, QmioError
 from qmio_jupyter.model.keys import KeyPair
 from qmio_jupyter.transport.monitor import Monitor
-from qmio_jupyter.transport.sockets import Owner, Tuning, harden, readable, send_frames
+from qmio_jupyter.transport.sockets import WATCH_S, Owner, Tuning, harden, readable, send_frames
 from qmio_jupyter.wire.codec import decode, encode
 from qmio_jupyter.wire.frames import size_of
 from qmio_jupyter.wire.messages import Limits, Packet
@@ -99,6 +99,7 @@ class Dealer:
         #: Since when nothing was seen of ZeroMQ trying again.
         self._idle_since: float | None = None
         self._has_shaken_hands = False
+        self._watched_at = -1.0
         self._owner = Owner()
         self._context: zmq.Context[zmq.Socket[bytes]] = zmq.Context()
         self._socket: zmq.Socket[bytes] = self._context.socket(zmq.DEALER)
@@ -175,6 +176,7 @@ class Dealer:
 
     def _watch(self) -> None:
         """Learn from the monitor what became of the link."""
+        self._watched_at = self._clock()
         if self._monitor is None:
             return
         for event in self._monitor.take():
@@ -203,7 +205,8 @@ class Dealer:
         """
         self._owner.check("link")
         packets: list[Packet | QmioError] = []
-        while len(packets) < at_most:
+        self.needs_another_turn = False
+        for count in range(1, at_most + 1):
             try:
                 frames = self._socket.recv_multipart(zmq.DONTWAIT)
             except zmq.Again:
@@ -212,7 +215,11 @@ class Dealer:
                 packets.append(decode(frames, self.limits))
             except QmioError as error:
                 packets.append(error)
-        self.needs_another_turn = readable(self._socket)
+            # One message alone is the common case, and asking is cheaper than an attempt in vain.
+            if count in (1, at_most) and not readable(self._socket):
+                break
+        else:
+            self.needs_another_turn = True
         return packets
 
     def send(self, packet: Packet) -> bool:
@@ -232,7 +239,8 @@ class Dealer:
                 code="limit.size",
                 hint="Split the program or the parameter matrix.",
             )
-        self._watch()
+        if self._clock() - self._watched_at > WATCH_S:
+            self._watch()
         if not self.is_up or self._events:
             return False
         try:

@@ -24,7 +24,7 @@ from qmio_jupyter.ports import Peer
 from qmio_jupyter.transport.connections import UNKNOWN, Connection, Connections, Descriptors
 from qmio_jupyter.transport.endpoints import check_endpoint
 from qmio_jupyter.transport.monitor import Monitor
-from qmio_jupyter.transport.sockets import ZAP_DOMAIN, Owner, Tuning, harden, readable, send_frames
+from qmio_jupyter.transport.sockets import WATCH_S, ZAP_DOMAIN, Owner, Tuning, harden, readable, send_frames
 from qmio_jupyter.transport.zap import Admission
 from qmio_jupyter.wire.codec import attach, decode, encode, request_id
 from qmio_jupyter.wire.messages import Failure, Limits, Packet
@@ -37,6 +37,8 @@ SILENCE_S = 60.0
 _LAST_WORDS_S = 1.0
 #: ZeroMQ's own routing ids: a zero byte and a 32-bit counter. Any other was chosen by the peer.
 _OWN_ID_BYTES = 5
+#: Frames below this many bytes are faster copied than viewed.
+_SMALL = 4096
 _LOOPBACK = "tcp://127.0.0.1:*"
 
 
@@ -125,6 +127,7 @@ class Router:
         #: Generations of sockets found closed; what came over them is read before they count as departed.
         self._closed: set[int] = set()
         self._closed_since = 0.0
+        self._watched_at = -1.0
         self._short_lived: list[Connection] = []
         self._owner = Owner()
         self._context: zmq.Context[zmq.Socket[bytes]] = zmq.Context()
@@ -191,21 +194,21 @@ class Router:
         Never raises for what a peer sent. Sets `needs_another_turn` if it stopped at the bound.
         """
         self._owner.check("router")
-        self._watch()
-        closed = frozenset(self._closed)
         now = self._clock()
         messages: list[Received | Malformed] = []
-        for _ in range(at_most):
+        self.needs_another_turn = False
+        for count in range(1, at_most + 1):
             frames = self._take()
             if frames is None:
                 break
             message = self._read(frames, now)
             if message is not None:
                 messages.append(message)
-        self.needs_another_turn = readable(self._socket)
-        if not self.needs_another_turn or now - self._closed_since > _LAST_WORDS_S:
-            # Only now: what they had said before they left is above.
-            self._bury(closed)
+            # One message alone is the common case, and asking is cheaper than an attempt in vain.
+            if count in (1, at_most) and not readable(self._socket):
+                break
+        else:
+            self.needs_another_turn = True
         return messages
 
     def _take(self) -> list[zmq.Frame] | None:
@@ -223,7 +226,7 @@ class Router:
     def _read(self, frames: list[zmq.Frame], now: float) -> Received | Malformed | None:
         self.figures.received += 1
         routing_id = frames[0].bytes
-        key, address, descriptor = sender(frames[0])
+        key = sender(frames[0])
         if not key:
             self.figures.refused += 1
             return None
@@ -231,17 +234,16 @@ class Router:
             self.figures.refused += 1
             self._refuse_fixed_id(frames)
             return None
-        connection = self._connections.find(routing_id, key) or self._meet(
-            routing_id, key, address, descriptor
-        )
+        connection = self._connections.find(routing_id, key) or self._meet(routing_id, key, frames[0])
         connection.heard = now
         if connection.is_dropped:
             return None
         peer = connection.peer
         limits = self._limits if self._limits_of is None else self._limits_of(peer)
         try:
-            # Views: sizes are checked before anything is copied.
-            packet = decode([frame.buffer for frame in frames[1:]], limits)
+            # Views: sizes are checked before anything large is copied.
+            body = [frame.bytes if len(frame) < _SMALL else frame.buffer for frame in frames[1:]]
+            packet = decode(body, limits)
         except QmioError as error:
             self.figures.malformed += 1
             return Malformed(connection.number, peer, error, error.request_id)
@@ -271,7 +273,8 @@ class Router:
     def send_encoded(self, connection: int, frames: Sequence[bytes]) -> bool:
         """Send frames made by ``wire.codec.encode``: one encoding for many watchers."""
         self._owner.check("router")
-        self._watch()
+        if self._clock() - self._watched_at > WATCH_S:
+            self._watch()
         found = self._connections.get(connection)
         # A closed socket's routing id may already be somebody else's.
         if found is None or found.generation in self._closed:
@@ -313,13 +316,16 @@ class Router:
         """Return the connections found gone since the last call; ask once a second or so, after `receive`."""
         self._owner.check("router")
         self._watch()
-        if not readable(self._socket):
-            self._bury(frozenset(self._closed))
-        self._connections.forget_silent(self._clock() - silence_s)
+        now = self._clock()
+        if not readable(self._socket) or now - self._closed_since > _LAST_WORDS_S:
+            # Not before: what they said before they left may still wait to be read.
+            self._bury()
+        self._connections.forget_silent(now - silence_s)
         return self._connections.take_departed()
 
-    def _meet(self, routing_id: bytes, key: KeyId, address: str, descriptor: int) -> Connection:
+    def _meet(self, routing_id: bytes, key: KeyId, frame: zmq.Frame) -> Connection:
         """Return a new connection; 0 is the generation of one whose socket is closed already."""
+        address, descriptor = where_from(frame)
         self._watch()
         generation = self._descriptors.generation(descriptor) if descriptor >= 0 else UNKNOWN
         connection = self._connections.add(
@@ -331,6 +337,7 @@ class Router:
 
     def _watch(self) -> None:
         """Learn from the monitor which sockets were opened and closed."""
+        self._watched_at = self._clock()
         if self._monitor is None:
             return
         for event in self._monitor.take():
@@ -347,13 +354,13 @@ class Router:
                 self.figures.failed_handshakes += 1
         self._admitted = 0
 
-    def _bury(self, closed: frozenset[int]) -> None:
-        """Report the connections over these closed sockets as departed."""
-        for generation in closed:
+    def _bury(self) -> None:
+        """Report the connections over closed sockets as departed."""
+        for generation in self._closed:
             connection = self._connections.over(generation)
             if connection is not None:
                 self._connections.remove(connection)
-        self._closed -= closed
+        self._closed.clear()
         for connection in self._short_lived:
             self._connections.remove(connection)
         self._short_lived.clear()
@@ -383,15 +390,17 @@ class Router:
         self._context.term()
 
 
-def sender(frame: zmq.Frame) -> tuple[str, str, int]:
-    """Return (key id, address, server's descriptor) of a frame as ZeroMQ authenticated it; no key: ``""``."""
+def sender(frame: zmq.Frame) -> KeyId:
+    """Return the key a frame came under, as ZeroMQ authenticated it; empty if it did not."""
     try:
-        key = frame.get("User-Id")
+        return str(frame.get("User-Id"))
     except zmq.ZMQError:
-        return "", "", -1
+        return ""
+
+
+def where_from(frame: zmq.Frame) -> tuple[str, int]:
+    """Return the sender's address and this end's descriptor of the connection; -1 if that is not known."""
     try:
-        address = frame.get("Peer-Address")
-        descriptor = int(frame.get(zmq.SRCFD))
+        return str(frame.get("Peer-Address")), int(frame.get(zmq.SRCFD))
     except zmq.ZMQError:
-        return str(key), "", -1
-    return str(key), str(address), descriptor
+        return "", -1
