@@ -74,14 +74,8 @@ def _media_type(name: str, data: bytes) -> str:
         raise UsageError(
             f"{name} is neither QPY nor text", hint="Give OpenQASM or QPY.", code="usage.language"
         ) from None
-    found = language(text)
-    if found not in LANGUAGES:
-        raise UsageError(
-            f"{name} does not say its language",
-            hint="Begin it with OPENQASM 3.0; or OPENQASM 2.0; or give --lang.",
-            code="usage.language",
-        )
-    return LANGUAGES[found]
+    # The version line is optional in OpenQASM 3, and a file is no Python: without it, it is OpenQASM 3.
+    return LANGUAGES.get(language(text), QASM3)
 
 
 def _split_qpy(name: str, data: bytes) -> list[bytes]:

@@ -96,6 +96,8 @@ class Starter:
         self._deadline = now_s + self._timeout_s
         self._ended = None
         self._status = 0
+        for note in self._places.notes:
+            self._say(note)
         self._say(
             f"Starting a gateway of your own on {connection.this_host()}: it is shared by your notebooks "
             f"and terminals here, and stops when idle (log: {log})."

@@ -71,8 +71,6 @@ def locator_for(
         return ListLocator(settings.gateways)
     may_start = settings.start_embedded if start is None else start
     found = places(environ)
-    for note in found.notes:
-        say(note)
     starter = Starter(found, environ, say, settings.start_timeout_s) if may_start else None
     return EmbeddedLocator(found, starter)
 

@@ -41,6 +41,7 @@ from qmio_jupyter.wire.messages import (
     SessionClose,
     TaskAccepted,
     TaskEvent,
+    TaskForget,
     TaskPartial,
     TaskShown,
     TaskSubmit,
@@ -209,7 +210,8 @@ class ClientProtocol:
         """Watch a task from now on: `TaskChanged` follows. A `TaskWatch` or `TaskSubmit` does the same."""
         if task_id not in self._watches:
             self._watches.add(task_id, now_s)
-            self._ask(task_id, now_s)
+            if task_id in self._watches:
+                self._ask(task_id, now_s)
 
     def unwatch(self, task_id: TaskId) -> None:
         """Ignore a task's events from now on."""
@@ -365,6 +367,8 @@ class ClientProtocol:
                 self._watches.add(body.view.task_id, now_s)
             if self._watches.observe(body.view, now_s, event=False):
                 events.append(TaskChanged(view=body.view))
+        elif isinstance(request.body, TaskForget):
+            self._watches.forget(request.body.task_id)
         return events
 
     def _late(self, request: _Request) -> QmioError:

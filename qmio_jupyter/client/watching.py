@@ -12,6 +12,8 @@ from qmio_jupyter.model.task import TaskView
 
 #: Ask about a watched task of which nothing was heard for this long: its last event may have been lost.
 RECHECK_S = 10.0
+#: Ended tasks that are remembered, so that a late word about one is not taken for news.
+ENDED_KEPT = 10_000
 #: An unanswered question is asked again after this long.
 ASK_AGAIN_S = 3.0
 
@@ -33,6 +35,8 @@ class Watchlist:
 
     def __init__(self) -> None:
         self._watches: dict[TaskId, _Watch] = {}
+        #: Tasks seen to end, oldest first.
+        self._ended: dict[TaskId, None] = {}
 
     def __len__(self) -> int:
         return len(self._watches)
@@ -41,12 +45,19 @@ class Watchlist:
         return task_id in self._watches
 
     def add(self, task_id: TaskId, now_s: float) -> None:
-        """Watch a task; the gateway was, or is being, asked about it."""
+        """Watch a task, unless it was seen to end; the gateway was, or is being, asked about it."""
+        if task_id in self._ended:
+            return
         self._watches.setdefault(task_id, _Watch(now_s + RECHECK_S))
 
     def drop(self, task_id: TaskId) -> None:
         """Watch it no more."""
         self._watches.pop(task_id, None)
+
+    def forget(self, task_id: TaskId) -> None:
+        """Forget all about a task: the gateway has; its id may be used again."""
+        self.drop(task_id)
+        self._ended.pop(task_id, None)
 
     def observe(self, view: TaskView, now_s: float, *, event: bool) -> bool:
         """Take in a view; return whether it is news.
@@ -70,6 +81,9 @@ class Watchlist:
         watch.view = view
         if view.state.is_final:
             self.drop(view.task_id)
+            self._ended[view.task_id] = None
+            if len(self._ended) > ENDED_KEPT:
+                del self._ended[next(iter(self._ended))]
         return view != known
 
     def observe_partial(self, result: TaskResult, now_s: float) -> bool:

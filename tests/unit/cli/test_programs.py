@@ -21,6 +21,7 @@ QPY_ONE = struct.pack("!6sBBBBQ", b"QISKIT", 13, 2, 0, 0, 1) + b"rest"
     ("data", "media_type"),
     [
         (b"OPENQASM 3.0; qubit q;", QASM3),
+        (b"// no version line\nqubit q;", QASM3),
         (b"// a comment\n/* two\nlines */ OPENQASM 3;\n", QASM3),
         (b'OPENQASM 2.0;\ninclude "qelib1.inc";', QASM2),
         (b"\xef\xbb\xbfOPENQASM 2.0;", QASM2),
@@ -45,7 +46,6 @@ def test_standard_input_and_a_given_language() -> None:
     [
         (b"", "usage"),
         (b" \n", "usage"),
-        (b"qubit q;", "usage.language"),
         (b"\xff\xfe", "usage.language"),
         (b"OPENQASM 7.0;", "usage.language"),
     ],

@@ -8,6 +8,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from qmio_jupyter.client import embedded
@@ -54,6 +55,29 @@ def test_it_is_detached_with_its_output_in_the_log(found: Places, monkeypatch: p
     (line,) = said
     assert str(found.gateway_log) in line
     assert "\n" not in line
+
+
+def test_a_network_home_is_told_when_a_gateway_is_started_there(
+    found: Places, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    noted = msgspec.structs.replace(found, notes=("your home is on a network file system",))
+    one, said = starter(noted, monkeypatch, "print('x')")
+    one.step(0.0, wanted=False)
+    assert said == []
+    one.step(0.0, wanted=True)
+    assert said[0] == "your home is on a network file system"
+    until(lambda: ended(one))
+
+
+def test_relative_paths_mean_the_same_to_the_gateway_and_its_agents(
+    found: Places, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setattr(embedded, "ARGV", ("-S", "-c", "import os;print(os.environ['QMIO_CONFIG'])"))
+    monkeypatch.chdir(tmp_path)
+    one = Starter(found, {"QMIO_CONFIG": "my.toml"}, lambda line: None, 30)
+    one.step(0.0, wanted=True)
+    until(lambda: ended(one))
+    assert found.gateway_log.read_text() == f"{tmp_path}/my.toml\n"
 
 
 def test_it_is_started_once_and_only_if_wanted(found: Places, monkeypatch: pytest.MonkeyPatch) -> None:

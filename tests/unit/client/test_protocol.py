@@ -13,7 +13,7 @@ from qmio_jupyter.client.events import (
     TaskLost,
 )
 from qmio_jupyter.client.protocol import PING_S, RESEND_S, RETRY_S, SLOW_BYTES_S, ClientProtocol
-from qmio_jupyter.client.watching import ASK_AGAIN_S, RECHECK_S
+from qmio_jupyter.client.watching import ASK_AGAIN_S, ENDED_KEPT, RECHECK_S, Watchlist
 from qmio_jupyter.errors import (
     AuthError,
     DeadlineError,
@@ -44,6 +44,7 @@ from qmio_jupyter.wire.messages import (
     Restarted,
     TaskAccepted,
     TaskEvent,
+    TaskForget,
     TaskPartial,
     TaskShow,
     TaskShown,
@@ -596,6 +597,39 @@ def test_the_end_is_news_once_and_ends_the_watch() -> None:
     wire.push(TaskEvent(view=end))
     assert wire.take() == [TaskChanged(view=end)]
     assert not wire.protocol.watching
+
+
+def test_a_late_word_about_an_ended_task_is_no_news() -> None:
+    wire = watching()
+    wire.ask(TaskWatch(task_id=TASK))
+    question = wire.only()
+    wire.push(TaskEvent(view=view(4, TaskState.COMPLETED)))
+    wire.take()
+    wire.answer(question, TaskShown(view=view(1)))
+    assert [event for event in wire.take() if isinstance(event, TaskChanged)] == []
+    assert not wire.protocol.watching
+    wire.protocol.watch(TASK, wire.now)
+    assert wire.sent() == []
+
+
+def test_a_forgotten_id_may_live_again() -> None:
+    wire = watching()
+    wire.push(TaskEvent(view=view(4, TaskState.COMPLETED)))
+    wire.ask(TaskForget(task_id=TASK))
+    wire.answer(wire.only(), Done())
+    wire.take()
+    wire.ask(SUBMIT)
+    wire.answer(wire.only(), TaskAccepted(view=view(1)))
+    assert TaskChanged(view=view(1)) in wire.take()
+
+
+def test_only_so_many_ended_tasks_are_remembered() -> None:
+    watches = Watchlist()
+    for number in range(ENDED_KEPT + 5):
+        watches.add(str(number), 0)
+        assert watches.observe(view(2, TaskState.COMPLETED, task_id=str(number)), 0, event=True)
+    assert len(watches._ended) == ENDED_KEPT
+    assert len(watches) == 0
 
 
 def test_after_a_reconnect_every_watched_task_is_asked_about() -> None:
