@@ -6,6 +6,9 @@ key, or over another socket, is another connection: nothing meant for the old pe
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
+from qmio_jupyter.model.ids import KeyId
 from qmio_jupyter.ports import Peer
 
 #: Generation of a socket whose descriptor ZeroMQ did not tell: never found closed.
@@ -49,7 +52,7 @@ class Connection:
         self.peer = peer
         #: Of its socket; see `Descriptors`.
         self.generation = generation
-        #: Whether its key was known when it first spoke.
+        #: Whether its key was known when that was last asked.
         self.is_known = is_known
         #: When it last said anything, by the router's clock.
         self.heard = 0.0
@@ -110,6 +113,12 @@ class Connections:
         self.known -= connection.is_known
         if not connection.is_dropped:
             self._departed.append(connection.number)
+
+    def recount(self, is_known: Callable[[KeyId], bool]) -> None:
+        """Ask anew whose keys are known: strangers prove themselves, and users leave."""
+        for connection in self._by_number.values():
+            connection.is_known = is_known(connection.peer.key)
+        self.known = sum(connection.is_known for connection in self._by_number.values())
 
     def forget_silent(self, since: float) -> None:
         """Forget everybody who said nothing after `since`."""

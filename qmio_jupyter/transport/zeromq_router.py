@@ -321,6 +321,7 @@ class Router:
             # Not before: what they said before they left may still wait to be read.
             self._bury()
         self._connections.forget_silent(now - silence_s)
+        self._connections.recount(self._is_known)
         return self._connections.take_departed()
 
     def _meet(self, routing_id: bytes, key: KeyId, frame: zmq.Frame) -> Connection:

@@ -53,6 +53,10 @@ class Net:
         self.up(dealer)
         return dealer
 
+    def closing(self, link: Dealer | Router) -> None:
+        """Close it at the end."""
+        self._stack.callback(link.close)
+
     def bare(self):
         """A DEALER with nothing set."""
         socket = self.context.socket(zmq.DEALER)

@@ -90,6 +90,22 @@ def test_above_the_room_for_strangers_only_known_keys_get_in(net):
         turned_away.close()
 
 
+def test_a_stranger_that_proved_itself_makes_room_for_the_next(net):
+    proved: set[str] = set()
+    tuning = Tuning(strangers=2, reconnect_ms=20, reconnect_max_ms=100)
+    router = net.router(tuning=tuning, is_known=proved.__contains__)
+    keys = [new_keys() for _ in range(4)]
+    for pair in keys:
+        dealer = Dealer(router.endpoint, router.server_key, pair, tuning=tuning)
+        net.closing(dealer)
+        if len(proved) >= 2:
+            router.departed()
+        net.up(dealer)
+        net.echo(router, dealer)
+        proved.add(key_id(pair.public))
+    assert router.connections == 4
+
+
 @pytest.mark.slow
 def test_when_connections_used_up_all_descriptors_old_links_work_and_new_ones_follow(tmp_path):
     """In a process of its own, with few descriptors: flood, check, end of the flood, check."""

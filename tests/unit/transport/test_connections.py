@@ -51,6 +51,20 @@ def test_a_dropped_connection_stays_deaf_and_leaves_in_silence():
     assert len(table) == 0
 
 
+def test_who_is_known_may_change():
+    table = Connections()
+    ana, bo = (table.add(key.encode(), peer(key), n, is_known=key == BO) for n, key in ((1, ANA), (2, BO)))
+    assert table.known == 1
+    table.recount(lambda _key: True)
+    assert table.known == 2
+    table.recount(lambda key: key == ANA)
+    assert table.known == 1
+    table.remove(bo)
+    assert table.known == 1
+    table.remove(ana)
+    assert table.known == 0
+
+
 def test_silence():
     table = Connections()
     for number, key in enumerate((ANA, BO)):
