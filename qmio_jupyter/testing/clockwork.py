@@ -31,6 +31,21 @@ class Clockwork:
         self._heap: list[tuple[int, int, Appointment]] = []
         self._count = 0
 
+    def move(
+        self, planned: Appointment | None, due_s: float | None, action: Callable[..., None]
+    ) -> Appointment | None:
+        """Return the timer for `due_s` (at least 1 ms from now; None: no timer) in place of the one planned."""
+        delay_ms = None if due_s is None else max(1, round(due_s * 1000) - self.now_ms)
+        if planned is not None:
+            if (
+                delay_ms is not None
+                and planned.action is not None
+                and planned.due_ms == self.now_ms + delay_ms
+            ):
+                return planned
+            planned.call_off()
+        return None if delay_ms is None else self.after(delay_ms, action)
+
     @property
     def now_s(self) -> float:
         """The world's time in seconds."""

@@ -173,15 +173,7 @@ class SimAgent:
             return
         for packet in protocol.outgoing():
             self.world.network.send_up(self, packet)
-        if self._timer is not None:
-            self._timer.call_off()
-        due = protocol.next_deadline()
-        now_s = self.world.clock.now_s
-        self._timer = (
-            None
-            if due is None
-            else self.world.clock.after(max(1, round((due - now_s) * 1000)), self._on_timer)
-        )
+        self._timer = self.world.clock.move(self._timer, protocol.next_deadline(), self._on_timer)
 
     def _on_timer(self) -> None:
         self._timer = None

@@ -82,14 +82,7 @@ class SimClient:
         self._hear(self.protocol.tick(self._now_s))
         for packet in self.protocol.outgoing():
             self.world.network.send_up(self, packet)
-        if self._timer is not None:
-            self._timer.call_off()
-        due = self.protocol.next_deadline()
-        self._timer = (
-            None
-            if due is None
-            else self.world.clock.after(max(1, round((due - self._now_s) * 1000)), self._on_timer)
-        )
+        self._timer = self.world.clock.move(self._timer, self.protocol.next_deadline(), self._on_timer)
 
     def _on_timer(self) -> None:
         self._timer = None

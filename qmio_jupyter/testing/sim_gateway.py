@@ -175,13 +175,9 @@ class SimGateway:
             self._take(self.desk.tick(self.now_ms()))
 
     def _plan_tick(self) -> None:
-        desk = self.desk
-        if self._tick is not None:
-            self._tick.call_off()
-            self._tick = None
-        due = None if desk is None else desk.next_deadline()
-        if due is not None:
-            self._tick = self.world.clock.after(max(1, due - self.now_ms()), self._on_tick)
+        due_ms = None if self.desk is None else self.desk.next_deadline()
+        due_s = None if due_ms is None else self.world.clock.now_s + (due_ms - self.now_ms()) / 1000
+        self._tick = self.world.clock.move(self._tick, due_s, self._on_tick)
 
     # ------------------------------------------------------------ commit first, act after
 

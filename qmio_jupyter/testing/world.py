@@ -125,8 +125,8 @@ class World:
         for client in self.clients:
             clock.after(rng.randrange(800, 2_000), self._user_acts, client)
         clock.after(rng.randrange(1_500, 3_000), self._strike)
-        clock.after(rng.randrange(2_000, 5_000), self._fork)
-        until_ms = rng.randrange(8_000, 16_000)
+        clock.after(rng.randrange(2_000, 4_000), self._fork)
+        until_ms = rng.randrange(6_000, 12_000)
         counts = self.coverage.counts
         while clock.now_ms < until_ms or counts["inputs"] < MIN_INPUTS or self._faults < MIN_FAULTS:
             clock.step()
@@ -201,7 +201,7 @@ class World:
         core = self.gateway.core
         if core is not None:
             self.coverage.counts["positions checked"] += check_positions(core, self.gateway.now_ms())
-        self.clock.after(self.rng.randrange(2_000, 7_000), self._fork)
+        self.clock.after(self.rng.randrange(2_000, 8_000), self._fork)
 
     def part(self, links: list[Link], for_ms: int) -> None:
         """Let nothing through on these links for a while."""

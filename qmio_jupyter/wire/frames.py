@@ -80,4 +80,7 @@ def check_frames(frames: Sequence[Frame], message_bytes: int) -> None:
 
 def size_of(frames: Sequence[Frame]) -> int:
     """Return the bytes of all frames together, as the limit on messages counts them."""
-    return sum(len(frame) if isinstance(frame, bytes) else frame.nbytes for frame in frames)
+    size = 0
+    for frame in frames:
+        size += len(frame) if isinstance(frame, bytes) else frame.nbytes
+    return size
