@@ -8,9 +8,8 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from qmio_jupyter.client.sync_handle import TaskHandle
 from qmio_jupyter.errors import NotYetError, UsageError
 from qmio_jupyter.model.access import Session
 from qmio_jupyter.model.device import DeviceView, Snapshot
@@ -22,7 +21,10 @@ from qmio_jupyter.notebook.grammar import RunOptions, check_options, convert_val
 from qmio_jupyter.notebook.options import RUN_OPTIONS
 from qmio_jupyter.notebook.run import Defaults
 from qmio_jupyter.notebook.screen import QuietScreen
-from qmio_jupyter.wire.messages import GatewayState
+
+if TYPE_CHECKING:
+    from qmio_jupyter.client.sync_handle import TaskHandle
+    from qmio_jupyter.wire.messages import GatewayState
 
 #: What ``qmio_jupyter`` offers at its top.
 TWINS = (
@@ -126,8 +128,18 @@ def run(
 
 def status(task: str | None = None) -> TaskView | GatewayState:
     """Return a task's view, or the gateway's state without one; the twin of ``%qpu status``."""
+    return gateway() if task is None else task_view(task)
+
+
+def gateway() -> GatewayState:
+    """Return the gateway's health and figures."""
+    return link.client().gateway()
+
+
+def task_view(task: str) -> TaskView:
+    """Return a task's present view, by its id, a unique beginning of it, or ``last``."""
     client = link.client()
-    return client.gateway() if task is None else client.attach(client.resolve(task)).view
+    return client.show(client.resolve(task))
 
 
 def tasks(limit: int = 20, *, state: str | None = None) -> tuple[TaskView, ...]:

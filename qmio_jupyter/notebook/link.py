@@ -5,13 +5,14 @@ from __future__ import annotations
 import atexit
 import os
 from collections.abc import Callable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from qmio_jupyter.client.sync import Client, connect
-from qmio_jupyter.config import settings
 from qmio_jupyter.notebook.run import Defaults
+
+if TYPE_CHECKING:
+    from qmio_jupyter.client.sync import Client
 
 _client: Client | None = None
 _owner = 0
@@ -29,6 +30,8 @@ def client(on_note: Callable[[str], None] | None = None) -> Client:
     global _client, _owner
     if _client is None or _owner != os.getpid():
         # A forked child must not touch its parent's socket: it makes its own.
+        from qmio_jupyter.client.sync import connect
+
         _client, _owner = connect(on_note=on_note or _say), os.getpid()
         atexit.register(close)
     return _client
@@ -50,6 +53,8 @@ def close() -> None:
 
 def defaults() -> Defaults:
     """Return what holds when the line does not say: what `configure` set, else the settings file."""
+    from qmio_jupyter.config import settings
+
     configured = settings.load().client
     base = Defaults(device=configured.default_device, shots=configured.shots)
     return msgspec.structs.replace(base, **_configured)

@@ -6,11 +6,10 @@ IPython's own UsageError is never raised: nbmake would take such a notebook for 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from IPython.core.magic import Magics, line_cell_magic, magics_class, needs_local_scope, no_var_expand
 
-from qmio_jupyter.client.sync_handle import TaskHandle
 from qmio_jupyter.errors import UsageError
 from qmio_jupyter.notebook import api, link, table
 from qmio_jupyter.notebook import run as running
@@ -18,7 +17,9 @@ from qmio_jupyter.notebook.binding import evaluate
 from qmio_jupyter.notebook.circuits import as_programs, body_value
 from qmio_jupyter.notebook.grammar import Command, RunOptions, help_text, parse_cell, parse_line
 from qmio_jupyter.notebook.screen import screen_for
-from qmio_jupyter.wire.messages import GatewayState
+
+if TYPE_CHECKING:
+    from qmio_jupyter.client.sync_handle import TaskHandle
 
 #: The variable that holds the handle of the last task.
 LAST = "_qpu"
@@ -127,13 +128,11 @@ class QpuMagics(Magics):
         return None
 
     def _do_status(self, values: Mapping[str, Any]) -> None:
-        found = api.status(values["task"])
-        if isinstance(found, GatewayState):
-            live = [view for view in api.tasks(100) if not view.state.is_final]
-            text = table.gateway_text(found)
-            self._show(f"{text}\n\n{table.tasks_text(live)}" if live else text)
-        else:
-            self._show(table.task_text(found))
+        if values["task"] is not None:
+            return self._show(table.task_text(api.task_view(values["task"])))
+        live = [view for view in api.tasks(100) if not view.state.is_final]
+        text = table.gateway_text(api.gateway())
+        return self._show(f"{text}\n\n{table.tasks_text(live)}" if live else text)
 
     def _do_tasks(self, values: Mapping[str, Any]) -> None:
         self._show(table.tasks_text(api.tasks(values["limit"] or 20, state=values["state"])))

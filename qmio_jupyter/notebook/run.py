@@ -5,24 +5,23 @@ from __future__ import annotations
 import time
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from qmio_jupyter.client.sync import Client, mint_task_id
-from qmio_jupyter.client.sync_handle import TaskHandle
-from qmio_jupyter.errors import DeadlineError, DeviceError, NotYetError, QmioError
-from qmio_jupyter.model.device import DeviceView
+from qmio_jupyter.errors import DeadlineError, NotYetError, QmioError
 from qmio_jupyter.model.task import StalePolicy, TaskOptions, TaskSpec, TaskState
 from qmio_jupyter.notebook.circuits import to_submission
 from qmio_jupyter.notebook.grammar import RunOptions
 from qmio_jupyter.notebook.status import Screen, StatusLine, status_text
 from qmio_jupyter.notebook.table import result_text
 
+if TYPE_CHECKING:
+    from qmio_jupyter.client.sync import Client
+    from qmio_jupyter.client.sync_handle import TaskHandle
+
 #: How long an interrupted cell waits for its task to end.
 CANCEL_S = 2.0
-#: How long after a gateway's start its devices may still be missing.
-START_S = 15.0
 #: A gateway that has not answered for so long is mentioned.
 SILENT_S = 2.0
 
@@ -52,7 +51,7 @@ def submit(
     """
     if asked.dry_run:
         raise NotYetError("--dry-run is not there yet", hint="Run it with few shots (-n 1) on ideal.")
-    device = known_device(client, asked.device or defaults.device)
+    device = client.device(asked.device or defaults.device)
     found = to_submission(
         programs, shots=asked.shots or defaults.shots, values=values, device=device.description
     )
@@ -63,6 +62,8 @@ def submit(
     spec = TaskSpec(
         device=device.description.name, items=found.items, options=_options(asked), label=asked.label or ""
     )
+    from qmio_jupyter.client.sync import mint_task_id
+
     task_id = mint_task_id()
     try:
         return client.submit(spec, found.programs, task_id=task_id)
@@ -71,36 +72,6 @@ def submit(
         with suppress(QmioError):
             client.cancel(task_id, timeout_s=CANCEL_S)
         raise
-
-
-def known_device(client: Client, name: str) -> DeviceView:
-    """Return a device; one of a gateway that has only just started is waited for, as its agents may still come.
-
-    Raises
-    ------
-    DeviceError
-        If there is no such device.
-    """
-    until: float | None = None
-    while True:
-        try:
-            return client.device(name)
-        except DeviceError as error:
-            if error.code != "device.unknown":
-                raise
-            if until is None:
-                until = time.monotonic() + _start_left_s(client)
-            if time.monotonic() >= until:
-                raise
-        time.sleep(0.05)
-
-
-def _start_left_s(client: Client) -> float:
-    """Return the seconds for which devices may still be missing because the gateway is young."""
-    welcome = client.welcome
-    if welcome is None:
-        return 0.0
-    return START_S - (welcome.now_ms - client.gateway().started_ms) / 1000
 
 
 def _options(asked: RunOptions) -> TaskOptions:

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import datetime
+from typing import TYPE_CHECKING
 
 from qmio_jupyter.model.access import Session
 from qmio_jupyter.model.device import DeviceDescription, DeviceView
 from qmio_jupyter.model.result import ItemResult, TaskResult, outcomes
 from qmio_jupyter.model.task import TaskView
 from qmio_jupyter.notebook.status import duration, plain
-from qmio_jupyter.wire.messages import GatewayState
+
+if TYPE_CHECKING:
+    from qmio_jupyter.wire.messages import GatewayState
 
 #: Outcomes of one binding that a cell shows; the rest is summed up in a line.
 MOST_OUTCOMES = 16

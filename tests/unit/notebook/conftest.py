@@ -11,6 +11,7 @@ import pytest
 from IPython.core.interactiveshell import InteractiveShell
 from traitlets.config import Config
 
+from qmio_jupyter.client import sync
 from qmio_jupyter.client.handle import TaskRecord
 from qmio_jupyter.client.sync_handle import TaskHandle
 from qmio_jupyter.config.settings import ClientSettings
@@ -211,7 +212,7 @@ def fake(monkeypatch: pytest.MonkeyPatch, tmp_path: Any) -> Iterator[FakeClient]
     monkeypatch.delenv("QMIO_CONFIG", raising=False)
     monkeypatch.delenv("QMIO_DEVICE", raising=False)
     client = FakeClient()
-    monkeypatch.setattr(link, "connect", lambda **_: client)
+    monkeypatch.setattr(sync, "connect", lambda **_: client)
     link.close()
     link.forget_configured()
     yield client

@@ -97,7 +97,10 @@ def test_in_the_shell_only_ours_is_offered_and_jedi_is_not_asked(shell: Any, fak
     assert ("jedi" in sys.modules) is jedi
 
 
-def test_in_a_cell_only_its_first_line_is_ours(shell: Any, fake: Any) -> None:
+def test_in_a_cell_only_its_first_line_is_ours(
+    shell: Any, fake: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(shell.Completer, "use_jedi", False)  # slow, and not what is tried
     cell = "%%qpu --sh\nimpor"
     assert complete(shell, cell, len("%%qpu --sh"))[0] == ["--shots"]
     assert "--shots" not in complete(shell, cell)[0]

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from qmio_jupyter.client import sync
 from qmio_jupyter.client.sync_handle import TaskHandle
 from qmio_jupyter.errors import (
     DeadlineError,
@@ -193,7 +194,7 @@ def test_an_interrupt_cancels_says_so_and_is_raised_again(
     assert f"{task_id}: interrupted and cancelled." in capsys.readouterr().out
     monkeypatch.undo()
     fake.script = type(fake).complete
-    monkeypatch.setattr(link, "connect", lambda **_: fake)
+    monkeypatch.setattr(sync, "connect", lambda **_: fake)
     run(shell, f"%%qpu\n{BELL}")
 
 

@@ -6,14 +6,12 @@ from typing import Any
 
 import pytest
 
-from qmio_jupyter.errors import DeviceError, GatewayError
-from qmio_jupyter.model.access import Role
+from qmio_jupyter.errors import GatewayError
 from qmio_jupyter.model.task import TaskState
 from qmio_jupyter.notebook import run as running
 from qmio_jupyter.notebook.circuits import Text
 from qmio_jupyter.notebook.grammar import RunOptions
 from qmio_jupyter.notebook.run import Defaults
-from qmio_jupyter.wire.messages import Limits, Welcome
 
 BELL = Text("OPENQASM 3.0;", "text/x-openqasm; version=3")
 
@@ -34,56 +32,6 @@ class Screen:
 def submit(fake: Any, **asked: Any) -> Any:
     """Submit a program."""
     return running.submit(fake, [BELL], RunOptions(**asked), Defaults(), {})
-
-
-def young(fake: Any, age_ms: int) -> None:
-    """Let the gateway be `age_ms` old when we connected."""
-    fake.welcome = Welcome(
-        major=1, gateway="local", epoch=1, role=Role.USER, limits=Limits(), now_ms=1 + age_ms, software=""
-    )
-
-
-def test_a_device_of_a_young_gateway_is_waited_for(fake: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    young(fake, 100)
-    view = fake.known.pop("ideal")
-    looked: list[float] = []
-
-    def sleep(seconds: float) -> None:
-        looked.append(seconds)
-        if len(looked) == 3:
-            fake.known["ideal"] = view
-
-    monkeypatch.setattr(running.time, "sleep", sleep)
-    assert running.known_device(fake, "ideal") == view
-    assert len(looked) == 3
-
-
-def test_a_device_of_an_old_gateway_is_not_waited_for(fake: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    young(fake, 60_000)
-    monkeypatch.setattr(running.time, "sleep", lambda _: pytest.fail("it waited"))
-    with pytest.raises(DeviceError):
-        running.known_device(fake, "nowhere")
-
-
-def test_the_wait_for_a_device_ends(fake: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    young(fake, 0)
-    now = [0.0]
-    monkeypatch.setattr(running.time, "sleep", lambda s: now.__setitem__(0, now[0] + s))
-    monkeypatch.setattr(running.time, "monotonic", lambda: now[0])
-    with pytest.raises(DeviceError):
-        running.known_device(fake, "nowhere")
-    assert 14 < now[0] < 16
-
-
-def test_another_device_error_is_not_waited_for(fake: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    young(fake, 0)
-
-    def offline(name: str, timeout_s: float | None = None) -> Any:
-        raise DeviceError("no", code="device.offline")
-
-    monkeypatch.setattr(fake, "device", offline)
-    with pytest.raises(DeviceError, match="no"):
-        running.known_device(fake, "ideal")
 
 
 def test_a_gateway_that_is_gone_for_long_ends_the_wait_and_says_how_to_come_back(

@@ -1,0 +1,138 @@
+"""The function twins: values in and out, nothing shown, the same words as the magics."""
+
+from __future__ import annotations
+
+import inspect
+from typing import Any
+
+import pytest
+
+import qmio_jupyter
+from qmio_jupyter.errors import NotYetError, TaskError, TaskFailedError, UsageError
+from qmio_jupyter.model.task import TaskState
+from qmio_jupyter.notebook import api, link
+from qmio_jupyter.notebook.grammar import RunOptions
+from qmio_jupyter.notebook.options import SUBCOMMANDS
+
+BELL = "OPENQASM 3.0;\nqubit[2] q;\n"
+
+
+def test_every_subcommand_has_a_twin_at_the_top() -> None:
+    words = {s.word for s in SUBCOMMANDS} - {"help", "config"} | {"configure"}
+    assert set(api.TWINS) == words
+    for word in words:
+        assert getattr(qmio_jupyter, word) is getattr(api, word)
+    assert words <= set(dir(qmio_jupyter))
+    with pytest.raises(AttributeError):
+        qmio_jupyter.nonsense  # noqa: B018
+
+
+def test_run_takes_every_option_of_a_cell() -> None:
+    taken = set(inspect.signature(api.run).parameters) - {"program"}
+    options = set(RunOptions.__struct_fields__) - {"out", "quiet", "no_wait", "device_option"}
+    assert taken == options | {"wait", "device_options"}
+
+
+def test_run_waits_and_shows_nothing(fake: Any, capsys: pytest.CaptureFixture[str]) -> None:
+    handle = qmio_jupyter.run(
+        BELL, device="echo", shots=8, bind={"x": [1, 2]}, seed=3, layout=(4, 2), device_options={"seconds": 1}
+    )
+    assert handle.counts(binding=1) == [("00", 4), ("11", 4)]
+    (spec,) = fake.specs.values()
+    assert (spec.device, spec.total_shots, spec.options.seed, spec.options.layout) == ("echo", 16, 3, (4, 2))
+    assert spec.options.device_options == (("seconds", "1"),)
+    assert capsys.readouterr().out == ""
+
+
+def test_run_without_waiting(fake: Any) -> None:
+    fake.script = lambda *_: None
+    assert not qmio_jupyter.run(BELL, wait=False).done()
+
+
+def test_a_failed_task_raises(fake: Any) -> None:
+    fake.script = type(fake).fail
+    with pytest.raises(TaskFailedError, match="line 3, column 5"):
+        qmio_jupyter.run(BELL)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        ({"shots": 0}, "shots: 1 to 10000000"),
+        ({"shots": 1.5}, "shots: a whole number"),
+        ({"seed": -1}, "seed: 0 to"),
+        ({"opt_level": 4}, "opt_level: 0 to 3"),
+        ({"layout": [1, 1]}, "layout: distinct"),
+        ({"lang": "qasm"}, "lang: one of"),
+        ({"pace": "slow"}, "pace: one of"),
+        ({"stale": "no"}, "stale: one of"),
+        ({"timeout": 0}, "timeout: seconds above 0"),
+        ({"device": "a b"}, "device: "),
+        ({"label": "a" * 201}, "label: at most 200"),
+        ({"snapshot": "x"}, "snapshot: 6 to 64"),
+    ],
+)
+def test_arguments_are_checked_as_options_are(fake: Any, arguments: dict[str, Any], says: str) -> None:
+    with pytest.raises(UsageError) as caught:
+        qmio_jupyter.run(BELL, **arguments)
+    assert says in str(caught.value)
+    assert fake.specs == {}
+
+
+def test_tasks_status_attach_cancel_result(fake: Any) -> None:
+    done = qmio_jupyter.run(BELL)
+    fake.script = lambda *_: None
+    open_ = qmio_jupyter.run(BELL, wait=False)
+    assert [v.task_id for v in qmio_jupyter.tasks()] == [open_.task_id, done.task_id]
+    assert [v.task_id for v in qmio_jupyter.tasks(state="completed")] == [done.task_id]
+    assert qmio_jupyter.status().gateway == "local"
+    assert qmio_jupyter.status(done.task_id).state is TaskState.COMPLETED
+    assert qmio_jupyter.attach().task_id == open_.task_id
+    assert qmio_jupyter.result(done.task_id).counts() == done.counts()
+    with pytest.raises(TaskError) as caught:
+        qmio_jupyter.result(open_.task_id)
+    assert caught.value.code == "task.not_finished"
+    with pytest.raises(UsageError):
+        qmio_jupyter.compare(done.task_id)
+    assert len(qmio_jupyter.compare(done.task_id, done.task_id)) == 2
+    assert [v.state for v in qmio_jupyter.cancel("all")] == [TaskState.CANCELLED]
+    with pytest.raises(UsageError):
+        qmio_jupyter.tasks(state="done")
+
+
+def test_devices_and_session(fake: Any) -> None:
+    assert [v.description.name for v in qmio_jupyter.devices()] == ["ideal", "echo"]
+    assert qmio_jupyter.device().description.name == "ideal"
+    assert qmio_jupyter.session().tenant == "local/me"
+
+
+def test_what_is_not_there_yet(fake: Any) -> None:
+    for call in (
+        qmio_jupyter.calibration,
+        lambda: qmio_jupyter.replay("t-1"),
+        lambda: qmio_jupyter.verify("t-1"),
+        lambda: qmio_jupyter.run(BELL, dry_run=True),
+        lambda: qmio_jupyter.run(BELL, snapshot="abcdef"),
+    ):
+        with pytest.raises(NotYetError):
+            call()
+
+
+def test_configure(fake: Any) -> None:
+    assert qmio_jupyter.configure().shots == 1000
+    assert qmio_jupyter.configure(shots=5, quiet=True, timeout=3).timeout == 3.0
+    qmio_jupyter.run(BELL)
+    assert next(iter(fake.specs.values())).total_shots == 5
+    with pytest.raises(UsageError, match="Did you mean device"):
+        qmio_jupyter.configure(shots=7, devise="echo")
+    assert link.defaults().shots == 5
+    assert qmio_jupyter.configure(shots=None).shots == 1000
+
+
+def test_a_forked_child_makes_its_own_client(fake: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    first = link.client()
+    assert link.client() is first
+    monkeypatch.setattr(link.os, "getpid", lambda: -1)
+    assert link.current() is None
+    link.close()
+    assert not fake.closed
