@@ -37,7 +37,8 @@ def announce(state: State, message: Announce, draft: Draft) -> None:
     _check(state, message)
     device = state.devices.get(message.description.name)
     before = None if device is None else device.agents.get(message.agent)
-    if before is not None and message.incarnation < before.incarnation:
+    # A host's clock may have been set back: only a later start that is still here counts against this one.
+    if before is not None and before.connection is not None and message.incarnation < before.incarnation:
         raise refusal("agent", f"a later start of agent {message.agent} is here already")
     if device is None:
         device = _make(state, message.description)
@@ -156,7 +157,7 @@ def _settle_holding(
                 claim.sent_again(state, state.claims[task_id])
         elif before is None:
             _settle_after_restart(state, device, message, kept, draft)
-        elif message.incarnation > before.incarnation:
+        elif message.incarnation != before.incarnation:
             claim.lapse(state, kept, draft, "its agent was started anew")
         else:
             _settle_unheard(state, device, kept, draft)

@@ -63,8 +63,6 @@ def _tasks(state: State) -> Iterator[str]:
                 yield f"{task_id} is {now_in} without contract or attempt"
         else:
             yield f"{task_id} is {now_in} and still live"
-        if task.shots_done > task.spec.total_shots:
-            yield f"{task_id} has done more shots than asked for"
     if not state.ended.keys().isdisjoint(state.tasks):
         yield "a task is both live and ended"
     if queued != sum(len(device.entries) for device in state.devices.values()):
@@ -129,6 +127,9 @@ def _usage(device: Device) -> Iterator[str]:
 
 def _counts(state: State) -> Iterator[str]:
     tasks: Iterable[Task] = state.tasks.values()
+    for task in tasks:
+        if task.shots_done > task.spec.total_shots:
+            yield f"{task.task_id} has done more shots than asked for"
     if Counter(task.owner.session_id for task in tasks) != state.live_by_session:
         yield "live tasks by session are miscounted"
     if Counter(task.owner.tenant for task in tasks) != state.live_by_tenant:

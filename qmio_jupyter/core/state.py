@@ -16,7 +16,7 @@ from qmio_jupyter.core.effects import Accepted, Effect, Reply, TaskShown
 from qmio_jupyter.core.fair import Shares, Usage
 from qmio_jupyter.core.inputs import Origin
 from qmio_jupyter.core.queue import Entry, Place, ReadyQueue
-from qmio_jupyter.core.records import DeviceRow, EndedTask, KnownProgram, Record
+from qmio_jupyter.core.records import DeviceRow, DurationModel, EndedTask, KnownProgram, Record
 from qmio_jupyter.core.timers import Timers
 from qmio_jupyter.model.access import Booking, Enrolment, Grant, Session
 from qmio_jupyter.model.device import DeviceState
@@ -104,6 +104,7 @@ class Device:
         self.published_ms = 0
         #: The last forward run with the instant it was made for; None when the queue has changed since.
         self.places: tuple[int, list[Place]] | None = None
+        self._spread: tuple[DurationModel, tuple[float, float]] | None = None
         #: Positions that got worse although nothing had happened: always a defect.
         self.unexplained: list[str] = []
 
@@ -111,6 +112,13 @@ class Device:
     def name(self) -> DeviceName:
         """The device's name."""
         return self.row.description.name
+
+    def spread(self) -> tuple[float, float]:
+        """Return (p50, p90) of real over predicted duration."""
+        model = self.row.model
+        if self._spread is None or self._spread[0] is not model:
+            self._spread = model, eta.quantiles(model)
+        return self._spread[1]
 
     @property
     def running(self) -> int:
@@ -161,7 +169,7 @@ class State:
 
     def pace(self, device: Device) -> float:
         """Return the median of real over predicted duration on a device."""
-        return eta.quantiles(device.row.model)[0]
+        return device.spread()[0]
 
 
 class Draft:

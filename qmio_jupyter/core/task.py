@@ -39,6 +39,10 @@ EDGE_CAUSES: dict[tuple[TaskState, TaskState], str] = {
 EDGES: frozenset[tuple[TaskState, TaskState]] = frozenset(EDGE_CAUSES)
 
 
+#: Entries of a timeline that are kept: the first two and the last.
+LONGEST_TIMELINE = 64
+
+
 class IllegalMoveError(AssertionError):
     """A defect: something tried to move a task along an edge that is not in the table."""
 
@@ -54,6 +58,13 @@ def amend(task: Task, now_ms: int, *, cause: str = "", **changes: Any) -> tuple[
         expect_attempt=task.attempt,
         cause=cause,
     )
+
+
+def _trimmed(timeline: tuple[Stamp, ...]) -> tuple[Stamp, ...]:
+    """Return a timeline without its middle if it has grown too long (a claim given back again and again)."""
+    if len(timeline) <= LONGEST_TIMELINE:
+        return timeline
+    return (*timeline[:2], *timeline[2 - LONGEST_TIMELINE :])
 
 
 def move(
@@ -75,5 +86,5 @@ def move(
     if (task.state, to) not in EDGES:
         raise IllegalMoveError(f"task {task.task_id}: no edge {task.state} -> {to}")
     if stamps:
-        changes["timeline"] = (*task.timeline, *stamps)
+        changes["timeline"] = _trimmed((*task.timeline, *stamps))
     return amend(task, now_ms, cause=cause, state=to, **changes)

@@ -251,6 +251,19 @@ def test_a_new_start_of_an_agent_loses_what_it_does_not_hold(busy: Bench):
     assert busy.core.state.tasks[task_id].lapses == 1
 
 
+def test_a_start_with_an_earlier_clock_counts_once_the_later_one_is_gone(busy: Bench):
+    busy.agent(incarnation=100)
+    ref = busy.ref(busy.submit("ana"))
+    busy.started(ref)
+    busy.sequences["agent"] = 0
+    again = busy.core.state.devices["dev"].agents["agent"]
+    assert again.incarnation == 100
+    busy.do(Disconnected(connection=busy.connections["agent"]))
+    step = busy.agent(incarnation=50)
+    assert dispatched(step) == [ref.task_id]
+    assert busy.ref(ref.task_id).attempt == 2
+
+
 def test_a_new_start_keeps_what_it_holds(busy: Bench):
     ref = busy.ref(busy.submit("ana"))
     busy.started(ref)

@@ -66,6 +66,18 @@ def test_final_states_have_no_way_out():
     assert set(EDGE_CAUSES) == EDGES
 
 
+def test_a_timeline_keeps_its_beginning_and_its_end(busy: Bench):
+    task_id = busy.submit("ana")
+    for _ in range(50):
+        busy.do(GiveBack(origin=busy.origin("agent"), ref=busy.ref(task_id)))
+        busy.tick(1_000)
+    step = busy.finish(busy.ref(task_id))
+    stages = [stamp.stage for stamp in only(step, Publish).view.timeline]
+    assert len(stages) == 64
+    assert stages[:2] == ["accepted", "queued"]
+    assert stages[-6:] == ["requeued", "claimed", "compiled", "on_device", "measured", "recorded"]
+
+
 def test_a_change_never_goes_back_in_time():
     task = new_task(1)
     assert move(task, C, 0)[0].updated_ms == task.updated_ms

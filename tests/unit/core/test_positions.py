@@ -207,3 +207,16 @@ def test_an_epoch_must_rise(bench: Bench):
 
     with pytest.raises(ValueError, match="epoch 1 is not above"):
         Core(bench.config, bench.ledger.load_live(), 1, bench.now_ms)
+
+
+def test_a_very_long_queue_is_published_less_often():
+    bench = Bench()
+    bench.check = lambda: None
+    bench.user("ana")
+    bench.agent(credit=0)
+    for _ in range(2_000):
+        bench.submit("ana")
+    bench.tick()
+    bench.submit("ana")
+    assert bench.core.next_deadline() == bench.now_ms + 600
+    assert len(told(bench.tick(600))) == 1
