@@ -96,7 +96,10 @@ class Conversation:
     def _receive(self, now_s: float) -> list[ClientEvent]:
         events: list[ClientEvent] = []
         dealer = self.dealer
-        if dealer is None or not (dealer.needs_another_turn or dealer.ready()):
+        if dealer is None:
+            return events
+        # A link that is down has to be looked at even when nothing wakes us: it may have to connect anew.
+        if dealer.is_up and not dealer.needs_another_turn and not dealer.ready():
             return events
         for packet in dealer.receive():
             if isinstance(packet, QmioError):
