@@ -234,3 +234,42 @@ def test_a_bounded_drain_says_that_there_is_more(net):
     assert seen == list(range(1, 11))
     assert not router.needs_another_turn
     assert turns >= 1
+
+
+def test_nothing_is_sent_between_a_reconnect_and_its_being_told(net, quick):
+    """A request must not overtake the hello: until the shell has read both events, send takes nothing."""
+    first = net.router()
+    dealer = net.dealer(first, tuning=quick)
+    net.echo(first, dealer)
+    first.close()
+    second = net.router(first.endpoint)
+
+    def back() -> bool:
+        second.poll(0.02)
+        second.departed()
+        return second.figures.accepted_connections > 0 and second.figures.closed_connections == 0
+
+    net.wait(back, "the reconnect")
+    assert select.select([dealer.monitor_fd], [], [], 30)[0], "the descriptor of link events woke nobody"
+    assert dealer.send(attach(Ping(), id=2)) is False
+    told = []
+
+    def up() -> bool:
+        dealer.poll(0.05)
+        told.extend(event.state for event in dealer.link_events())
+        return LinkState.UP in told
+
+    net.wait(up, "both events")
+    assert told == [LinkState.DOWN, LinkState.UP]
+    net.echo(second, dealer, number=3)
+    assert second.figures.received == 1
+
+
+def test_what_a_gateway_says_that_is_no_message_is_an_error_not_an_exception(net):
+    router = net.router()
+    dealer = net.dealer(router)
+    connection = net.echo(router, dealer)
+    assert router.send_encoded(connection, [b"HTTP/1.1 200 OK"])
+    assert router.send_encoded(connection, [b"QMIO\x63", b"from the future"])
+    assert [net.answer(dealer).code for _ in range(2)] == ["wire", "wire.version"]
+    net.echo(router, dealer, number=2)
