@@ -1,0 +1,10 @@
+OPENQASM 3.0;
+include "stdgates.inc";
+qubit[3] q;
+bit[2] low;
+bit[1] high;
+x q[0];
+x q[2];
+low[0] = measure q[0];
+low[1] = measure q[1];
+high[0] = measure q[2];
