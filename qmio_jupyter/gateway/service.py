@@ -91,6 +91,7 @@ class Service:
         )
         self._recovery = Recovery(store, self._commits, reload=reload, adopt=self._adopt, log=log)
         self._outbox = Outbox(self._send, self._give_up, desk.figures)
+        self._unlogged: list[tuple[Received, Turn]] = []
         self._stopping = asyncio.Event()
         self._is_pumping = False
         self._is_closed = False
@@ -165,6 +166,7 @@ class Service:
             if self._opening is not None and self._opening.is_over(now_ms):
                 self._wake()
         self._let_out()
+        self._write_down()
         if self._desk.is_stopping and not self._stopping.is_set():
             self._log.event("asked to stop")
             self.stop()
@@ -205,8 +207,14 @@ class Service:
                 message.connection, message.peer, message.error, message.request, now_ms
             )
         turn = self._desk.receive(message.connection, message.peer, message.packet, now_ms)
-        self._log.request(message.connection, message.peer, message.packet, turn)
+        self._unlogged.append((message, turn))
         return turn
+
+    def _write_down(self) -> None:
+        """Write the line of each request, when the ledger and the sockets have what they wait for."""
+        for message, turn in self._unlogged:
+            self._log.request(message.connection, message.peer, message.packet, turn)
+        self._unlogged.clear()
 
     # ------------------------------------------------------------ out
 
@@ -246,8 +254,8 @@ class Service:
     # ------------------------------------------------------------ ledger
 
     def _on_ended(self, records: tuple[Record, ...]) -> None:
-        self._log.committed(records)
         self._let_out()
+        self._log.committed(records)
 
     def _on_failure(self, lost: list[Output], error: BaseException) -> None:
         """Discard what the core decided since the ledger last agreed; answer retryably; try to come back."""
