@@ -34,8 +34,13 @@ def check(core: Core, *, thorough: bool = True) -> list[str]:
     if faults:
         # Only of a core whose containers agree may the policies be asked.
         return faults
+    deadline_ms = core.next_deadline()
+    is_tick_due = deadline_ms is not None and deadline_ms <= state.now_ms
     for device in state.devices.values():
-        faults += _device(state, device)
+        faults += _device(device)
+        # What only the passing of time allows (a pause, a booking ends) is decided by the tick that is due.
+        if not is_tick_due:
+            faults += _idle(state, device)
         if thorough:
             faults += [*_queue(state, device), *_usage(device)]
     return faults
@@ -84,7 +89,7 @@ def _claims(state: State) -> Iterator[str]:
         yield "agents' lists and claims disagree: a task is claimed twice, or not at all"
 
 
-def _device(state: State, device: Device) -> Iterator[str]:
+def _device(device: Device) -> Iterator[str]:
     for text in device.unexplained:
         yield f"{device.name}: position got worse without a cause: {text}"
     for agent in device.agents.values():
@@ -95,7 +100,10 @@ def _device(state: State, device: Device) -> Iterator[str]:
         yield f"{device.name}: positions are remembered of tasks that do not wait"
     if len(device.ready) != len(device.entries):
         yield f"{device.name}: queue and entries disagree"
-    elif device.entries and claim.choose_agent(device, state.now_ms) is not None:
+
+
+def _idle(state: State, device: Device) -> Iterator[str]:
+    if device.entries and claim.choose_agent(device, state.now_ms) is not None:
         calendar = forecast.calendar(state, device)
         gate = None if calendar is None else calendar.gate(state.now_ms, device.ready)
         if queue.pick(device.ready, gate) is not None:
