@@ -33,7 +33,7 @@ class Tuning(msgspec.Struct, frozen=True, kw_only=True):
     #: Messages waiting to be sent to one peer before sends to it are refused.
     send_queue: int = 1_000
     #: Messages of one peer waiting to be read before ZeroMQ stops reading from it (TCP then slows it down).
-    receive_queue: int = 200
+    receive_queue: int = 100
     #: A peer that answers nothing for `heartbeat_timeout_ms` is gone.
     heartbeat_ms: int = 2_000
     heartbeat_timeout_ms: int = 8_000

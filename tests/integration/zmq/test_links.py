@@ -132,8 +132,8 @@ def test_the_servers_last_message_before_close_arrives(net):
 
 
 def test_close_takes_no_longer_than_its_linger_when_nobody_reads(net):
-    router = net.router()
-    dealer = net.dealer(router, tuning=Tuning(linger_ms=50))
+    router = net.router(tuning=Tuning(receive_queue=5))
+    dealer = net.dealer(router, tuning=Tuning(linger_ms=50, send_queue=5))
     blob = [("application/octet-stream", bytes(1_000_000))]
     while dealer.send(attach(Ping(), blob)):
         pass
