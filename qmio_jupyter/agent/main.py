@@ -3,6 +3,9 @@
 An agent that a gateway started holds the reading end of a pipe as its standard input. When that ends the
 gateway is gone: an agent that holds nothing ends too; one that has work finishes it for a restarted gateway,
 takes nothing new, and waits at most `ORPHAN_S` for that gateway to appear.
+
+Of one name there is one agent at a time in a runtime directory; a second one of the same device gets a name of
+its own through ``QMIO_AGENT_NAME``.
 """
 
 from __future__ import annotations
@@ -56,10 +59,11 @@ def run(settings: AgentSettings, places: Places) -> int:
     log = open_log(device=settings.device, driver=settings.driver)
     with _signals() as stop_fd:
         try:
-            with _only_one(settings.device, places, stop_fd) as is_ours:
+            name = os.environ.get("QMIO_AGENT_NAME") or settings.device
+            with _only_one(name, places, stop_fd) as is_ours:
                 if not is_ours:
                     return 0
-                return _Agent(settings, places, stop_fd, log).run()
+                return _Agent(settings, name, places, stop_fd, log).run()
         except ConfigError as error:
             log.error("config", code=error.code, error=error.one_line())  # noqa: TRY400 - one line
             return EX_CONFIG
@@ -71,6 +75,7 @@ class _Agent:
     def __init__(
         self,
         settings: AgentSettings,
+        name: str,
         places: Places,
         stop_fd: int,
         log: structlog.typing.FilteringBoundLogger,
@@ -82,10 +87,10 @@ class _Agent:
         self._link = GatewayLink(settings.device, places, log)
         self._driver: DeviceDriver = registry.make(settings.driver, settings.device, driver_options(settings))
         self._protocol = AgentProtocol(
-            agent_id(settings.device, this_host()),
+            agent_id(name, this_host()),
             time.time_ns() // 1_000_000,
             self._driver.describe(),
-            self._driver.state(),
+            self._state(),
             self._driver.snapshot(),
             settings.credit,
             software=f"qmio_jupyter/{__version__}",
@@ -136,7 +141,12 @@ class _Agent:
 
     def _look_at_device(self) -> None:
         if self._orphan_since is None:
-            self._protocol.device_changed(self._driver.state(), self._driver.snapshot())
+            self._protocol.device_changed(self._state(), self._driver.snapshot())
+
+    def _state(self) -> DeviceState:
+        """Return the device's state, but never busy: the gateway knows that from its claims."""
+        state = self._driver.state()
+        return DeviceState.IDLE if state is DeviceState.BUSY else state
 
     def _is_done_as_orphan(self) -> bool:
         if self._orphan_since is None:
@@ -171,9 +181,9 @@ class _Agent:
         return (self._host.wake_fd, self._stop_fd, *parent)
 
 
-def agent_id(device: str, host: str) -> AgentId:
-    """Return the agent's name, the same after every start: device and host, as the gateway accepts names."""
-    return re.sub(r"[^A-Za-z0-9._-]", "-", f"{device}.{host}")[:64]
+def agent_id(name: str, host: str) -> AgentId:
+    """Return the agent's id, the same after every start: name and host, as the gateway accepts names."""
+    return re.sub(r"[^A-Za-z0-9._-]", "-", f"{name}.{host}")[:64]
 
 
 def driver_options(settings: AgentSettings) -> Mapping[str, str]:
@@ -205,9 +215,9 @@ def _signals() -> Iterator[int]:
 
 
 @contextmanager
-def _only_one(device: str, places: Places, stop_fd: int) -> Iterator[bool]:
-    """Wait until no other agent of this device and directory is left; False if we were told to stop first."""
-    path = places.runtime / f"agent-{device}.lock"
+def _only_one(name: str, places: Places, stop_fd: int) -> Iterator[bool]:
+    """Wait until no other agent of this name and directory is left; False if we were told to stop first."""
+    path = places.runtime / f"agent-{re.sub(r'[^A-Za-z0-9._-]', '-', name)}.lock"
     descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
     try:
         while True:

@@ -10,7 +10,8 @@ The shell (and the simulator) feeds it packets and times and gets events and pac
 - an aborted run is stopped and reported as cancelled; a claim that the welcome disowns is dropped silently;
 - a lease that surely lapsed stops nothing (a late result is still good), but the shell is told.
 
-Times are float seconds of the caller's monotonic clock.
+Times are float seconds of the caller's monotonic clock. The file is long because it is one state machine, and
+every part of it reads and moves the same claims.
 """
 
 from __future__ import annotations

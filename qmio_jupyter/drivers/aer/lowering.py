@@ -29,8 +29,16 @@ _COMPOUND: Final = {f"{op}=": op for op in ("+", "-", "*", "/", "%", "**", "<<",
 class _Bits:
     """What a name that stands for classical bits is known by: their number, None for a single bit."""
 
+    what = "bits"
+
     def __init__(self, size: int | None) -> None:
         self.size = size
+
+
+class _Qubits(_Bits):
+    """The same, of qubits."""
+
+    what = "qubits"
 
 
 class _Unset:
@@ -179,6 +187,7 @@ class _Lowering:
 
     def _qubits_declared(self, node: ast.QubitDeclaration) -> ast.Statement:
         size = 1 if node.size is None else self._whole(node.size, "a register's size")
+        self._names[node.qubit.name] = _Qubits(None if node.size is None else size)
         self._qubits += size
         if self._qubits > self._max_qubits:
             raise ProgramError(
@@ -369,7 +378,7 @@ class _Lowering:
     def _size_of(self, name: str) -> int | None:
         """Return how many bits a name stands for: 0 for a single bit, None for no bits."""
         known = self._names.get(name)
-        if isinstance(known, _Bits):
+        if isinstance(known, _Bits) and not isinstance(known, _Qubits):
             return known.size or 0
         return None
 
@@ -377,7 +386,33 @@ class _Lowering:
         """Return a copy in which every known expression is a literal."""
         return _rewrite(node, self._literal)
 
+    def _check_index(self, node: ast.QASMNode, name: str, index: ast.Expression) -> None:
+        """Refuse an index beyond its register, by name: the converter would only say that it is out of range."""
+        register = self._names.get(name)
+        value = self._known(index)
+        if not isinstance(register, _Bits) or not isinstance(value, int):
+            return
+        size = register.size
+        if size is None:
+            fault = f"{name!r} is no register"
+        elif not -size <= value < size:
+            fault = f"{name!r} has {size} {register.what}, the last is {name}[{size - 1}]"
+        else:
+            return
+        raise ProgramError(
+            f"{place(node)}{name}[{value}] does not exist: {fault}",
+            hint="Correct the index, or the register's size.",
+            code="program.syntax",
+        )
+
     def _literal(self, node: ast.QASMNode) -> ast.QASMNode | None:
+        match node:
+            case ast.IndexedIdentifier(name=name, indices=[[ast.Expression() as index]]):
+                self._check_index(node, name.name, index)
+            case ast.IndexExpression(collection=ast.Identifier(name=text), index=[ast.Expression() as index]):
+                self._check_index(node, text, index)
+            case _:
+                pass
         if isinstance(node, ast.Identifier) and not isinstance(
             self._names.get(node.name), (bool, int, float)
         ):

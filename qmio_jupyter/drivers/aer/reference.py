@@ -58,8 +58,9 @@ def read(text: str, max_qubits: int) -> QuantumCircuit:
         ) from problem
     except (TypeError, ValueError, KeyError, IndexError, AttributeError, NotImplementedError) as problem:
         node = _node_of(problem.__traceback__)
+        what = _written(text, node) if node is not None else "the program"
         raise ProgramError(
-            f"{place(node) if node else ''}this cannot be run here ({' '.join(str(problem).split())[:200]})",
+            f"{place(node) if node else ''}{what} cannot be run here ({' '.join(str(problem).split())[:200]})",
             hint="Rewrite the named place.",
             code="program.unsupported",
         ) from problem
@@ -95,6 +96,16 @@ def _error(message: str, pattern: re.Pattern[str], code: str) -> ProgramError:
         what = f"{_CONSTRUCTS.get(name, name)} is not supported"
     hint = "Correct the named place." if code == "program.syntax" else "Remove or rewrite it."
     return ProgramError(f"line {found[1]}, column {int(found[2]) + 1}: {what}", hint=hint, code=code)
+
+
+def _written(text: str, node: QASMNode) -> str:
+    """Return the beginning of what stands in the program at a node, quoted."""
+    span = node.span
+    if span is None:
+        return "this"
+    line = text.splitlines()[span.start_line - 1]
+    end = span.end_column + 1 if span.end_line == span.start_line else len(line)
+    return repr(line[span.start_column : end].strip()[:60])
 
 
 def _node_of(trace: TracebackType | None) -> QASMNode | None:

@@ -107,6 +107,30 @@ REFUSED = {
         "program.unsupported",
         "secret",
     ),
+    "an index beyond its register": (
+        b'OPENQASM 3.0;\ninclude "stdgates.inc";\nqubit[2] q;\nh q[2];',
+        QASM3,
+        "program.syntax",
+        "line 4, column 3: q[2] does not exist: 'q' has 2 qubits",
+    ),
+    "an index of a single bit": (
+        b"OPENQASM 3.0;\nqubit q;\nbit c;\nc[0] = measure q;",
+        QASM3,
+        "program.syntax",
+        "line 4, column 1: c[0] does not exist: 'c' is no register",
+    ),
+    "an index beyond its register in a loop": (
+        b'OPENQASM 3.0;\ninclude "stdgates.inc";\nqubit[2] q;\nfor int i in [0:2] { h q[i]; }',
+        QASM3,
+        "program.syntax",
+        "q[2] does not exist",
+    ),
+    "an index beyond its register in OpenQASM 2": (
+        b'OPENQASM 2.0;\ninclude "qelib1.inc";\nqreg q[2];\nh q[2];',
+        QASM2,
+        "program.syntax",
+        "line 4",
+    ),
     "a subroutine": (
         b"OPENQASM 3.0;\ndef f(qubit a) { reset a; }\nqubit q;\nf(q);",
         QASM3,
