@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import atexit
 import os
+import threading
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
 _client: Client | None = None
 _owner = 0
 _configured: dict[str, Any] = {}
+_lock = threading.Lock()
 
 
 def client(on_note: Callable[[str], None] | None = None) -> Client:
@@ -28,13 +30,14 @@ def client(on_note: Callable[[str], None] | None = None) -> Client:
         Is given the one line that tells the user that a gateway was started.
     """
     global _client, _owner
-    if _client is None or _owner != os.getpid():
-        # A forked child must not touch its parent's socket: it makes its own.
-        from qmio_jupyter.client.sync import connect
+    with _lock:
+        if _client is None or _owner != os.getpid():
+            # A forked child must not touch its parent's socket: it makes its own.
+            from qmio_jupyter.client.sync import connect
 
-        _client, _owner = connect(on_note=on_note or _say), os.getpid()
-        atexit.register(close)
-    return _client
+            _client, _owner = connect(on_note=on_note or _say), os.getpid()
+            atexit.register(close)
+        return _client
 
 
 def current() -> Client | None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Protocol
+from typing import Protocol, TypeGuard
 
 from qmio_jupyter.model.task import Estimate, TaskState, TaskView
 
@@ -11,6 +11,8 @@ from qmio_jupyter.model.task import Estimate, TaskState, TaskView
 PATIENCE_S = 0.15
 #: Least time between two versions of the line.
 INTERVAL_S = 0.2
+#: Shorter estimates are over before they are read.
+WORTH_SAYING_S = 0.3
 
 
 class Screen(Protocol):
@@ -75,20 +77,25 @@ def status_text(view: TaskView, *, connected: bool = True) -> str:
     if view.state is TaskState.QUEUED:
         if view.position is not None:
             said.append("next" if view.position == 0 else f"{view.position} before it")
-        if view.start is not None:
+        if _is_told(view.start):
             said.append(f"starts in {_about(view.start)}")
     elif not view.state.is_final:
         if view.shots_done:
             said.append(f"{view.shots_done} of {view.shots} shots ({100 * view.shots_done // view.shots} %)")
-        if view.stage:
+        if view.stage and view.stage != view.state:
             said.append(view.stage)
-        if view.end is not None:
+        if _is_told(view.end):
             said.append(f"ends in {_about(view.end)}")
     if view.cause:
         said.append(view.cause)
     if not connected:
         said.append("the gateway does not answer, trying again; the task is safe in its ledger")
     return plain(f"{view.task_id} on {view.device}: {', '.join(said)}")
+
+
+def _is_told(estimate: Estimate | None) -> TypeGuard[Estimate]:
+    """Return whether an estimate says anything: none, or "any moment now", does not."""
+    return estimate is not None and estimate.p90_s >= WORTH_SAYING_S
 
 
 def _about(estimate: Estimate) -> str:

@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
+import re
+
 from qmio_jupyter.errors import UsageError
 
 _OPENING = "([{"
 _CLOSING = ")]}"
 _QUOTES = "'\""
+_ESCAPED = re.compile(r'\\(["\\])')
 
 
 def split_words(line: str) -> list[str]:
     """Return the words of a magic line.
 
-    Outside brackets quotes group and disappear and a backslash takes the next character as it is. Inside
-    brackets everything stays, spaces and quotes included, so that an expression needs no quoting. A ``#`` at
-    the start of a word begins a comment.
+    Outside brackets quotes and backslashes mean what they mean in a shell. Inside brackets everything stays,
+    spaces and quotes included, so that a Python expression needs no quoting. A ``#`` at the start of a word
+    begins a comment.
 
     Raises
     ------
@@ -46,8 +49,9 @@ def _word(line: str, position: int) -> tuple[str, int]:
         if char.isspace():
             break
         if char in _QUOTES:
-            end = _quote_end(line, position)
-            text.append(_unescape(line[position + 1 : end], char))
+            end = _quote_end(line, position, escapes=char == '"')
+            inside = line[position + 1 : end]
+            text.append(_ESCAPED.sub(r"\1", inside) if char == '"' else inside)
             position = end + 1
         elif char in _OPENING:
             end = _bracket_end(line, position)
@@ -62,11 +66,11 @@ def _word(line: str, position: int) -> tuple[str, int]:
     return "".join(text), position
 
 
-def _quote_end(line: str, start: int) -> int:
+def _quote_end(line: str, start: int, *, escapes: bool) -> int:
     """Return the index of the quote that closes the one at `start`."""
     position = start + 1
     while position < len(line):
-        if line[position] == "\\":
+        if escapes and line[position] == "\\":
             position += 2
             continue
         if line[position] == line[start]:
@@ -86,7 +90,7 @@ def _bracket_end(line: str, start: int) -> int:
     while position < len(line):
         char = line[position]
         if char in _QUOTES:
-            position = _quote_end(line, position)
+            position = _quote_end(line, position, escapes=True)  # a Python string
         elif char in _OPENING:
             expected.append(_CLOSING[_OPENING.index(char)])
         elif char in _CLOSING:
@@ -100,7 +104,3 @@ def _bracket_end(line: str, start: int) -> int:
         code="usage.option",
         hint="Close it, or quote the text.",
     )
-
-
-def _unescape(text: str, quote: str) -> str:
-    return text.replace(f"\\{quote}", quote).replace("\\\\", "\\")

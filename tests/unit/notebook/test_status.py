@@ -51,6 +51,12 @@ def text(**changes: Any) -> str:
             {"state": TaskState.RUNNING, "shots_done": 400, "end": Estimate(p50_s=3, p90_s=3, samples=9)},
             "t-1 on ideal: running, 400 of 1000 shots (40 %), ends in about 3 s",
         ),
+        ({"state": TaskState.RUNNING, "stage": "running"}, "t-1 on ideal: running"),
+        (
+            {"state": TaskState.RUNNING, "end": Estimate(p50_s=0.0, p90_s=0.1, samples=9)},
+            "t-1 on ideal: running",
+        ),
+        ({"position": 0, "start": Estimate(p50_s=0.0, p90_s=0.0, samples=0)}, "t-1 on ideal: queued, next"),
         ({"state": TaskState.COMPLETED, "shots_done": 1000}, "t-1 on ideal: completed"),
         ({"state": TaskState.CANCELLED, "cause": "by its user"}, "t-1 on ideal: cancelled, by its user"),
         (
