@@ -63,9 +63,12 @@ class Conversation:
         """Watch a task."""
         self.protocol.watch(task_id, now_s)
 
-    def step(self, now_s: float) -> list[ClientEvent]:
-        """Receive, look for a gateway, send; return what happened."""
-        events = self._receive(now_s)
+    def step(self, now_s: float, *, look: bool = True) -> list[ClientEvent]:
+        """Receive, look for a gateway, send; return what happened.
+
+        Without `look` an established link is not read from: for a caller who knows that nothing woke it there.
+        """
+        events = self._receive(now_s) if look or not self.is_linked else []
         if not self.is_linked:
             events += self._seek(now_s)
         events += self.protocol.tick(now_s)
@@ -97,9 +100,6 @@ class Conversation:
         events: list[ClientEvent] = []
         dealer = self.dealer
         if dealer is None:
-            return events
-        # A link that is down has to be looked at even when nothing wakes us: it may have to connect anew.
-        if dealer.is_up and not dealer.needs_another_turn and not dealer.ready():
             return events
         for packet in dealer.receive():
             if isinstance(packet, QmioError):

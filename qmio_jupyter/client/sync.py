@@ -120,6 +120,8 @@ class Client:
         self._commands: deque[Callable[[float], None]] = deque()
         self._wake = os.eventfd(0, os.EFD_NONBLOCK | os.EFD_CLOEXEC)
         self._closing = False
+        #: Whether the next turn has to read from the link.
+        self._look = True
         self._broken: QmioError | None = None
         #: Notified after every change of a record; waits hold it.
         self.changed = threading.Condition()
@@ -350,9 +352,10 @@ class Client:
         now_s = time.monotonic()
         while self._commands:
             self._commands.popleft()(now_s)
-        self._deliver(conversation.step(now_s))
+        self._deliver(conversation.step(now_s, look=self._look))
         self.unreachable_s = conversation.unreachable_s(now_s)
         wait_s = conversation.next_deadline(now_s) - time.monotonic()
+        self._look = wait_s <= 0
         if self._commands or wait_s <= 0:
             return
         # Nothing waits in the link now (`next_deadline` has looked), so its next edge will be seen.
@@ -360,7 +363,8 @@ class Client:
         poller = select.poll()
         for descriptor in (self._wake, *(conversation.dealer.fds if conversation.dealer is not None else ())):
             poller.register(descriptor, select.POLLIN)
-        poller.poll(wait_s * 1000)
+        woken = poller.poll(wait_s * 1000)
+        self._look = any(descriptor != self._wake for descriptor, _ in woken)
         with contextlib.suppress(BlockingIOError):
             os.eventfd_read(self._wake)
 

@@ -196,7 +196,7 @@ def test_a_stale_file_of_a_reused_process_id_is_seen_through(home: Home) -> None
 
 
 def test_an_idle_gateway_ends_by_itself_and_leaves_nothing(home: Home) -> None:
-    hasty = Home(home.root, ECHO_ONLY.replace("idle_s = 120", "idle_s = 1"))
+    hasty = Home(home.root, ECHO_ONLY.replace("idle_s = 120", "idle_s = 3"))
     with connect(environ=hasty.environ) as client:
         handle = client.submit(spec(2.0), [PROGRAM])
         assert handle.wait(30).state is TaskState.COMPLETED
