@@ -168,8 +168,6 @@ def _queued(
     return view.of(task, position=position, start=start, end=end, cause=cause)
 
 
-def _end(state: State, device: Device, task: Task) -> Estimate | None:
-    claim = state.claims.get(task.task_id)
-    if claim is None:
-        return None
+def _end(state: State, device: Device, task: Task) -> Estimate:
+    claim = state.claims[task.task_id]
     return _estimate(state, device, claim.claimed_ms + round(task.predicted_s * state.pace(device) * 1000))

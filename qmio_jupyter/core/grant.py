@@ -127,8 +127,6 @@ def check_budget(state: State, session: Session, predicted_s: float) -> None:
 
 def due(state: State, grant_id: GrantId) -> None:
     """Forget a grant that has expired, once no session refers to it."""
-    if state.grants[grant_id].expires_ms > state.now_ms:
-        return
     if any(session.grant_id == grant_id for session in state.sessions.values()):
         state.timers.set(state.now_ms + 3_600_000, "grant", grant_id)
     else:

@@ -34,12 +34,25 @@ def query(state: State, request: QueryPrograms, draft: Draft) -> None:
 def put(state: State, request: PutPrograms, draft: Draft) -> None:
     """Store programs for the tenant."""
     tenant = session.require(state, request.origin, draft).tenant
+    check_named_alike(state, tenant, request.programs)
     check_room(state, tenant, request.programs)
     for program in request.programs:
         if (tenant, program.digest) in state.unused:
             _keep_a_while(state, tenant, program.digest)
         store(state, tenant, program, draft)
     draft.reply = Acknowledged(origin=request.origin)
+
+
+def check_named_alike(state: State, tenant: Tenant, programs: Iterable[Program]) -> None:
+    """Refuse bytes that are stored in another format already: a program is known by its digest alone."""
+    for program in programs:
+        known = state.programs.get((tenant, program.digest))
+        if known is not None and known.media_type != program.media_type:
+            raise refusal(
+                "program.format",
+                f"the same bytes are stored as {known.media_type[:100]}",
+                hint="Change the text (a comment or a blank line will do), or forget the other tasks.",
+            )
 
 
 def check_room(state: State, tenant: Tenant, programs: Iterable[Program]) -> None:

@@ -15,7 +15,7 @@ from qmio_jupyter.core.effects import AbortClaim, ClaimRecorded, PublishPartial,
 from qmio_jupyter.core.inputs import Finish, GiveBack, Held, Origin, Progress, Renew, Started
 from qmio_jupyter.core.records import DeviceSaved, ResultStored
 from qmio_jupyter.core.refusal import info, refusal
-from qmio_jupyter.core.state import Claim, Draft, State
+from qmio_jupyter.core.state import Claim, Device, Draft, State
 from qmio_jupyter.errors import CODES
 from qmio_jupyter.model.access import Role
 from qmio_jupyter.model.ids import DeviceName, KeyId
@@ -25,7 +25,7 @@ from qmio_jupyter.model.task import ClaimRef, ErrorInfo, Stamp, Task, TaskState
 #: Stages the agent's clock may add to a timeline.
 _MEASURED = ("compiled", "on_device", "measured")
 _STAGE_LENGTH = 200
-_MESSAGE_LENGTH = 2000
+_HINT_LENGTH = 300
 
 
 def _device_of(state: State, key: KeyId) -> DeviceName | None:
@@ -35,9 +35,11 @@ def _device_of(state: State, key: KeyId) -> DeviceName | None:
     return enrolment.device
 
 
-def _authorise(state: State, origin: Origin) -> None:
-    if _device_of(state, origin.key) is None:
+def _authorise(state: State, origin: Origin) -> Device:
+    name = _device_of(state, origin.key)
+    if name is None:
         raise refusal("auth.role", "this key is no agent's")
+    return state.devices[name]
 
 
 def _find(state: State, origin: Origin, ref: ClaimRef) -> Task | None:
@@ -62,22 +64,18 @@ def held_by(state: State, key: KeyId, ref: ClaimRef) -> Task | None:
     return task if task is not None and task.state in life.LIVE_CLAIM else None
 
 
-def _hear(state: State, key: KeyId, draft: Draft) -> None:
+def _hear(state: State, origin: Origin, draft: Draft) -> None:
     """Note that a key's agents are not silent: they may get work again."""
-    name = _device_of(state, key)
-    if name is None:
-        return
-    agents = state.devices[name].agents
-    for agent in list(agents.values()):
-        if agent.key == key and agent.silent_until_ms:
-            agents[agent.name] = replace(agent, silent_until_ms=0)
-            draft.devices[name] = None
+    device = _authorise(state, origin)
+    for agent in list(device.agents.values()):
+        if agent.key == origin.key and agent.silent_until_ms:
+            device.agents[agent.name] = replace(agent, silent_until_ms=0)
+            draft.devices[device.name] = None
 
 
 def _live(state: State, origin: Origin, ref: ClaimRef, draft: Draft) -> Task | None:
     """Return the task if `ref` is its live claim; the lease is renewed, for its agent is alive."""
-    _authorise(state, origin)
-    _hear(state, origin.key, draft)
+    _hear(state, origin, draft)
     task = _find(state, origin, ref)
     if task is None or task.state not in life.LIVE_CLAIM:
         return None
@@ -160,7 +158,7 @@ def finish(state: State, message: Finish, draft: Draft) -> None:
     task = _find(state, origin, ref)
     if task is None:
         _recorded_before(state, ref, message.outcome.state)
-    _hear(state, origin.key, draft)
+    _hear(state, origin, draft)
     draft.reply = ClaimRecorded(origin=origin, ref=ref)
     if task is None:
         return
@@ -217,8 +215,8 @@ def _error(outcome: Outcome) -> ErrorInfo:
     code = outcome.error_code if outcome.error_code in CODES else "agent"
     return info(
         code,
-        outcome.error_message[:_MESSAGE_LENGTH] or CODES[code][0],
-        hint=outcome.error_hint[:_MESSAGE_LENGTH],
+        outcome.error_message or CODES[code][0],
+        hint=outcome.error_hint[:_HINT_LENGTH],
     )
 
 

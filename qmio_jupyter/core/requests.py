@@ -72,6 +72,7 @@ def _check(state: State, request: Submit, own: Session, device: Device, attached
         if count >= limit:
             raise refusal("limit.queue", f"{limit} tasks of {whose} are queued or running", retryable=True)
     digests = dict.fromkeys(item.program for item in request.spec.items)
+    programs.check_named_alike(state, own.tenant, attached.values())
     programs.check_media_types(state, own.tenant, digests, attached, device.row.description)
     programs.check_room(state, own.tenant, [attached[digest] for digest in digests if digest in attached])
     row = device.row

@@ -164,10 +164,8 @@ def close_of_grant(state: State, grant_id: GrantId, draft: Draft) -> None:
 
 def due(state: State, session_id: SessionId, draft: Draft) -> None:
     """Close a session whose lease has run out, or look again when it will."""
-    expires_ms = state.sessions[session_id].expires_ms
-    if expires_ms is None:
-        return
-    if expires_ms <= state.now_ms:
+    session = state.sessions[session_id]
+    if find(state, session.key) is None:
         close(state, session_id, draft, "its lease ran out")
-    else:
-        state.timers.set(expires_ms, "session", session_id)
+    elif session.expires_ms is not None:
+        state.timers.set(session.expires_ms, "session", session_id)

@@ -24,9 +24,6 @@ class Timers:
         self._heap: list[tuple[int, Kind, str]] = []
         self._at: dict[tuple[Kind, str], int] = {}
 
-    def __len__(self) -> int:
-        return len(self._at)
-
     def set(self, at_ms: int, kind: Kind, name: str) -> None:
         """Come due for `name` at `at_ms`, or earlier if it is set earlier already."""
         known = self._at.get((kind, name))

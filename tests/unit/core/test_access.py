@@ -245,6 +245,7 @@ def test_a_session_on_a_grant(bench: Bench):
 def test_a_revoked_grant_closes_its_sessions(bench: Bench):
     bench.do(granting(bench))
     bench.do(with_grant(bench))
+    bench.do(opening(bench, "bea"))
     revoke = RevokeGrant(origin=bench.origin("hub"), grant_id="g")
     assert code(bench.do(replace(revoke, origin=bench.origin("hub2")))) == "grant"
     step = bench.do(revoke)

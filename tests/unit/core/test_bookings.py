@@ -244,17 +244,16 @@ def test_beginning_and_end_are_named(busy: Bench):
 
 
 def test_time_alone_may_worsen_a_position_under_a_booking(busy: Bench):
-    """Nothing happens but that the running task overruns: the long one behind it no longer fits."""
-    running = busy.submit("ana")
-    busy.started(busy.ref(running))
-    waits = busy.submit("ana")
-    book(busy, from_ms=START_MS + 2_500, until_ms=START_MS + 60_000)
+    """Nothing happens but that the running task overruns: the one behind it no longer fits before the window."""
+    busy.started(busy.ref(busy.submit("bea")))
+    ana, bea = busy.submit("ana"), busy.submit("bea")
+    book(busy, from_ms=START_MS + 2_100)
     busy.tick()
-    busy.tick(300)
-    assert busy.core.view(waits, None).position == 0
-    busy.tick(2_000)
-    view = busy.core.view(waits, None)
-    assert view.start.p50_s == pytest.approx(57.7)
+    at(busy, 1)
+    assert busy.core.positions("dev") == {ana: 0, bea: 1}
+    at(busy, 1.2)
+    view = busy.core.view(ana, None)
+    assert (view.position, view.cause) == (1, "a class booking holds the device")
 
 
 def test_bookings_survive_a_restart(busy: Bench):

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import pytest
+from msgspec.structs import replace
 
+from qmio_jupyter.core import invariants
 from qmio_jupyter.core.config import CoreConfig
 from qmio_jupyter.core.effects import Accepted, Publish
 from qmio_jupyter.model.device import CostModel
@@ -207,6 +209,18 @@ def test_an_epoch_must_rise(bench: Bench):
 
     with pytest.raises(ValueError, match="epoch 1 is not above"):
         Core(bench.config, bench.ledger.load_live(), 1, bench.now_ms)
+
+
+def test_a_worse_position_without_a_cause_is_a_defect(busy: Bench):
+    busy.submit("ana")
+    busy.submit("ana")
+    second = busy.submit("ana")
+    busy.tick()
+    device = busy.core.state.devices["dev"]
+    device.shown[second] = replace(device.shown[second], lowest=0)
+    assert busy.core.view(second, None).cause == "the queue was put in order"
+    assert invariants.check(busy.core) == [f"dev: position got worse without a cause: {second}: 0 -> 1"]
+    device.unexplained.clear()
 
 
 def test_a_very_long_queue_is_published_less_often():

@@ -107,6 +107,20 @@ def test_many_changes_do_not_pile_up():
     assert made._ranking is None or len(made._ranking._heap) < 100
 
 
+def test_changes_out_of_sight_do_not_pile_up():
+    made = ready([("a", "a/u", 1), ("b", "b/u", 1), ("v", "a/v", 1)])
+    assert pick(made, None).task_id == "a"
+    last = max(made)
+    for _ in range(500):
+        made.remove(last)
+        made.add(last)
+        made.touch("b", "b/u")
+    assert made._ranking is None or len(made._ranking._heap) < 100
+    ranking = made.accounts["a"].ranking
+    assert ranking is None or len(ranking._heap) < 100
+    assert pick(made, None).task_id == "a"
+
+
 def test_an_empty_queue():
     made = ready([])
     assert pick(made, None) is None

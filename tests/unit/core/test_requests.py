@@ -204,6 +204,17 @@ def test_programs_are_stored_once_per_tenant(busy: Bench):
     assert only(task, Accepted)
 
 
+def test_the_same_bytes_are_stored_in_one_format(busy: Bench):
+    busy.do(PutPrograms(origin=busy.origin("ana"), programs=(program(),)))
+    other = replace(program(), media_type=QASM2)
+    put = PutPrograms(origin=busy.origin("ana"), programs=(other,))
+    assert refused(busy.do(put)).code == "program.format"
+    submit = replace(busy.submission("ana"), programs=(other,))
+    assert refused(busy.do(submit)).code == "program.format"
+    # Another tenant's are her own affair.
+    only(busy.do(replace(put, origin=busy.origin("bea"))), Acknowledged)
+
+
 def test_an_unused_program_is_kept_while_somebody_asks_for_it(busy: Bench):
     busy.do(PutPrograms(origin=busy.origin("ana"), programs=(program(), program("two"))))
     query = QueryPrograms(origin=busy.origin("ana"), digests=(program().digest,))
