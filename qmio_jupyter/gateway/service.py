@@ -307,7 +307,8 @@ class Service:
             self._commits.submit(self._desk.disconnected(connection, now_ms))
         if self._opening is not None:
             self._wake()
-        if self._desk.is_idle():
+        # While it opens, users may wait at the door without being known to the desk.
+        if self._opening is None and self._desk.is_idle():
             if self._idle_s is not None and self._loop.time() - self._busy_at > self._idle_s:
                 self._log.event("idle", seconds=self._idle_s)
                 self.stop()
