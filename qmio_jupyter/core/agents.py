@@ -175,13 +175,20 @@ def _settle_unheard(state: State, device: Device, unheard: Claim, draft: Draft) 
 def _settle_after_restart(
     state: State, device: Device, message: Announce, unheard: Claim, draft: Draft
 ) -> None:
-    """Settle it when the gateway does not remember the agent's start: its clock tells if it is older."""
-    if message.incarnation <= unheard.claimed_ms:
+    """Settle it when the gateway does not remember the agent's start: its clock tells if it is older.
+
+    Even then it is claimed anew, not sent again: clocks of hosts may disagree, and one claim must never run in two
+    starts of an agent.
+    """
+    is_older = message.incarnation <= unheard.claimed_ms
+    now_in = state.tasks[unheard.ref.task_id].state
+    if is_older and now_in is not TaskState.CLAIMED:
         _settle_unheard(state, device, unheard, draft)
+    elif is_older:
+        claim.lapse(state, unheard, draft, "its dispatch was lost", is_free=True)
     else:
-        claim.lapse(
-            state, unheard, draft, "its agent was started anew", is_free=device.row.description.repeatable
-        )
+        is_free = device.row.description.repeatable
+        claim.lapse(state, unheard, draft, "its agent was started anew", is_free=is_free)
 
 
 def disconnected(state: State, message: Disconnected, draft: Draft) -> None:

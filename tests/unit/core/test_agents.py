@@ -341,10 +341,22 @@ def test_after_a_restart_a_claim_lapses_if_its_agent_stays_away(busy: Bench):
     assert busy.state_of(ref.task_id) is Q
 
 
-def test_after_a_restart_a_lost_dispatch_is_sent_again(busy: Bench):
+def test_after_a_restart_a_task_whose_dispatch_was_lost_is_claimed_anew(busy: Bench):
+    """Not sent again: whether it is the same start of the agent only the clocks of two hosts could tell."""
     ref = busy.ref(busy.submit("ana"))
     busy.restart()
-    assert only(busy.agent(), Dispatch).ref == ref
+    step = busy.agent()
+    assert only(step, AbortClaim).ref == ref
+    assert only(step, Dispatch).ref == ClaimRef(task_id=ref.task_id, epoch=2, attempt=2)
+    assert busy.core.state.tasks[ref.task_id].lapses == 0
+
+
+def test_after_a_restart_what_runs_and_is_not_announced_is_left_to_its_lease(busy: Bench):
+    ref = busy.ref(busy.submit("ana"))
+    busy.started(ref)
+    busy.restart()
+    assert dispatched(busy.agent()) == []
+    assert busy.state_of(ref.task_id) is R
 
 
 @pytest.mark.parametrize("is_repeatable", [True, False])
