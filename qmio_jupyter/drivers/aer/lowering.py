@@ -99,13 +99,7 @@ class _Lowering:
         return lowered
 
     def _statement(self, node: ast.Statement | ast.Pragma) -> Sequence[ast.Statement]:
-        self._emitted += 1
-        if self._emitted > MAX_STATEMENTS:
-            raise ProgramError(
-                f"{place(node)}unrolled, the program has more than {MAX_STATEMENTS} statements",
-                hint="Make its loops shorter.",
-                code="program.too_large",
-            )
+        self._count(node)
         match node:
             case ast.ConstantDeclaration() | ast.ClassicalDeclaration() | ast.IODeclaration():
                 return self._declaration(node)
@@ -129,6 +123,16 @@ class _Lowering:
                 return [node]
             case _:
                 return [self._substituted(node)]
+
+    def _count(self, node: ast.QASMNode) -> None:
+        """Count a statement, or a round of a loop, towards `MAX_STATEMENTS`."""
+        self._emitted += 1
+        if self._emitted > MAX_STATEMENTS:
+            raise ProgramError(
+                f"{place(node)}unrolled, the program has more than {MAX_STATEMENTS} statements",
+                hint="Make its loops shorter.",
+                code="program.too_large",
+            )
 
     def _control(
         self, node: ast.ForInLoop | ast.WhileLoop | ast.BranchingStatement | ast.SwitchStatement
@@ -238,7 +242,7 @@ class _Lowering:
     def _unrolled(self, node: ast.ForInLoop, values: Sequence[Constant]) -> Sequence[ast.Statement]:
         lowered: list[ast.Statement] = []
         for value in values:
-            self._emitted += 1
+            self._count(node)
             if not self._round(node.block, lowered, {node.identifier.name: value}):
                 break
         return lowered
@@ -268,7 +272,7 @@ class _Lowering:
             kept.block = self._conditional_block(node.block, is_loop=True)
             return [kept]
         while condition:
-            self._emitted += 1
+            self._count(node)
             try:
                 goes_on = self._round(node.block, lowered, {})
             except _KeepLoop:
@@ -276,7 +280,7 @@ class _Lowering:
             if not goes_on:
                 break
             condition = self._known(node.while_condition)
-            if condition is None or self._emitted > MAX_STATEMENTS:
+            if condition is None:
                 raise _not_unrolled(node)
         return lowered
 
