@@ -70,16 +70,24 @@ def predict(model: DurationModel, cost: CostModel, spec: TaskSpec, least_s: floa
     return max((trust * own + model.samples * fit) / (trust + model.samples), least_s)
 
 
-def learn(model: DurationModel, spec: TaskSpec, predicted_s: float, seconds: float) -> DurationModel:
-    """Return the model after a run that took `seconds` where `predicted_s` was predicted."""
+def learn(
+    model: DurationModel, cost: CostModel, spec: TaskSpec, seconds: float, least_s: float
+) -> DurationModel:
+    """Return the model after a run that took `seconds`.
+
+    The ratio kept is that to what the model would have predicted just before: a task may have been predicted long
+    ago, when nothing was known of the device. The first run of a device without figures has nothing to compare with.
+    """
     _, shots = work(spec)
     x, y = float(shots), _finite(seconds)
-    sums = tuple(old * _KEEP + new for old, new in zip(model.sums, (1.0, x, y, x * x, x * y), strict=True))
-    ratio = min(max(y / predicted_s, 1e-3), 1e3)
+    added = (1.0, x, y, x * x, x * y)
+    sums = tuple(old * _KEEP + new for old, new in zip(model.sums, added, strict=True))
+    is_blind = model.samples == 0 and prior(cost, spec) <= 0
+    ratio = 1.0 if is_blind else y / predict(model, cost, spec, least_s)
     return DurationModel(
         samples=min(model.samples + 1, 1_000_000),
         sums=(sums[0], sums[1], sums[2], sums[3], sums[4]),
-        ratios=(*model.ratios[-(_RATIOS - 1) :], ratio),
+        ratios=(*model.ratios[-(_RATIOS - 1) :], min(max(ratio, 1e-3), 1e3)),
     )
 
 

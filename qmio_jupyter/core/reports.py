@@ -238,7 +238,9 @@ def _measured(result: TaskResult, now_ms: int) -> tuple[Stamp, ...]:
 
 def _learn(state: State, task: Task, seconds: float, draft: Draft) -> None:
     device = state.device_of(task)
-    device.row = replace(device.row, model=eta.learn(device.row.model, task.spec, task.predicted_s, seconds))
+    row = device.row
+    model = eta.learn(row.model, row.description.cost, task.spec, seconds, state.config.least_s)
+    device.row = replace(row, model=model)
     draft.records.append(DeviceSaved(device=device.row))
 
 

@@ -28,8 +28,7 @@ def learn(cost, runs):
     """A model that has seen runs of (shots, seconds)."""
     model = DurationModel()
     for shots, seconds in runs:
-        one = spec(shots)
-        model = eta.learn(model, one, eta.predict(model, cost, one, 0.001), seconds)
+        model = eta.learn(model, cost, spec(shots), seconds, 0.001)
     return model
 
 
@@ -98,6 +97,13 @@ def test_quantiles_cover_what_they_say():
         seconds = (1.0 + 0.02 * one.total_shots) * draw.lognormvariate(0.0, 0.3)
         late_50 += seconds > predicted * p50
         late_90 += seconds > predicted * p90
-        model = eta.learn(model, one, predicted, seconds)
+        model = eta.learn(model, COST, one, seconds, 0.001)
     assert 0.4 < late_50 / rounds < 0.6
     assert 0.05 < late_90 / rounds < 0.15
+
+
+def test_the_first_run_of_a_device_without_figures_says_nothing_of_its_spread():
+    assert learn(NOTHING, [(100, 50.0)]).ratios == (1.0,)
+    assert learn(COST, [(100, 30.0)]).ratios == (10.0,)
+    # What a task was predicted when nothing was known of the device is no measure of the model.
+    assert learn(NOTHING, [(100, 50.0)] * 3).ratios == pytest.approx((1.0, 1.0, 1.0))
