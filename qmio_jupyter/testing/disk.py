@@ -74,6 +74,10 @@ class Disk:
         self.is_full = False
         self._undo: list[tuple[dict[Any, Any], Any, Any]] = []
 
+    def image(self) -> dict[str, dict[Any, Any]]:
+        """Return a copy of every table, to compare with a later one."""
+        return {name: dict(table) for name, table in vars(self).items() if isinstance(table, dict)}
+
     # ------------------------------------------------------------ writing
 
     def write(self, batch: Iterable[Record]) -> None:

@@ -6,12 +6,12 @@ The ledger's own rules (guards, final tasks, claims' numbers, contracts) are in 
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from qmio_jupyter.core import invariants
 from qmio_jupyter.core.effects import Accepted, Publish, Step, TaskShown
 from qmio_jupyter.core.inputs import Announce, Held, Input, Progress, Renew, Started, Tick
-from qmio_jupyter.core.records import LiveState, Record, ResultStored, TaskInserted, TaskUpdated
+from qmio_jupyter.core.records import Record, ResultStored, TaskInserted, TaskUpdated
 from qmio_jupyter.errors import QmioError
 from qmio_jupyter.model.ids import TaskId
 from qmio_jupyter.model.result import TaskResult
@@ -42,6 +42,10 @@ _HONEST_REFUSALS = (
     "task.not_finished",
     "task.unknown",
 )
+
+
+#: Tables of a disk by name.
+Image = dict[str, dict[Any, Any]]
 
 
 class Judge:
@@ -137,7 +141,7 @@ class Judge:
         if task.state is TaskState.FAILED and task.error is None:
             raise Violation("result", f"{task.task_id} failed without saying why")
 
-    def rolled_back(self, before: LiveState, after: LiveState) -> None:
+    def rolled_back(self, before: Image, after: Image) -> None:
         """Check that a torn transaction left nothing behind."""
         if before != after:
             raise Violation("torn", "half a transaction is on disk")

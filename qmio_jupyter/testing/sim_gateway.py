@@ -224,14 +224,14 @@ class SimGateway:
     def _tear(self, records: list[Record]) -> None:
         """Crash in the middle of a transaction: the journal rolls back what was written of it."""
         world = self.world
-        before = world.disk.load_live()
+        before = world.disk.image()
         try:
             world.disk.write(records[: world.rng.randrange(len(records) + 1)])
         except StoreError:
             pass
         else:
             world.disk.roll_back()
-        world.judge.rolled_back(before, world.disk.load_live())
+        world.judge.rolled_back(before, world.disk.image())
         self.crash(world.rng.randrange(200, 3_000))
 
     def _failed(self) -> None:
