@@ -91,7 +91,14 @@ class Judge:
         elif isinstance(given, Renew):
             core.heard_ms.update(dict.fromkeys(given.refs, now_ms))
         elif isinstance(given, Announce):
-            core.heard_ms.update(dict.fromkeys(given.holding, now_ms))
+            # One that was overtaken by a later announcement says nothing any more.
+            device = core.state.devices.get(given.description.name)
+            known = None if device is None else device.agents.get(given.agent)
+            if known is not None and (known.incarnation, known.sequence) == (
+                given.incarnation,
+                given.sequence,
+            ):
+                core.heard_ms.update(dict.fromkeys(given.holding, now_ms))
         elif isinstance(given, Tick):
             late = [claim.ref for claim in core.state.claims.values() if claim.lease_until_ms <= now_ms]
             if late:

@@ -7,6 +7,8 @@ table or a (state, fault) pair was never hit. A failing seed is replayed by ``--
 from __future__ import annotations
 
 import argparse
+import shutil
+import subprocess
 import sys
 import time
 import traceback
@@ -24,6 +26,8 @@ from qmio_jupyter.testing.world import World
 #: Runs of at least this many seeds must hit everything.
 FULL_RUN = 1_000
 _CHUNK = 25
+#: A word on the way after this many.
+_PROGRESS = 2_500
 
 
 @dataclass(frozen=True)
@@ -64,16 +68,27 @@ class Report:
             for state, fault in self.coverage.missing_cells(FAULTS)
         ]
 
-    def text(self) -> str:
-        """Return the report as Markdown."""
+    def text(self, commit: str = "") -> str:
+        """Return the report as Markdown; `commit` names what was tried."""
         rate = self.seeds / self.seconds if self.seconds else 0.0
         failed, gaps = len(self.failures), len(self.gaps())
         lines = [
             "# Simulation report",
             "",
+            "Worlds of the real core, desk, client and agent protocols in virtual time, over links that drop,",
+            "double, delay, reorder and part, over a disk that fails, tears and fills up, with crashes of every",
+            "party and clocks that jump. After every step all invariants are checked.",
+            "Written by `python -m qmio_jupyter.testing.simulate --report`.",
+            "",
+            *([f"{time.strftime('%Y-%m-%d', time.gmtime())}, commit {commit}.", ""] if commit else []),
             f"{self.seeds:,} seeds, {failed} failed, {gaps} gaps in coverage, {rate:.1f} seeds/s.",
             "",
             *self.coverage.lines(FAULTS),
+            *(
+                ["", "## Failures", "", *(f"- {one.line()}" for one in self.failures)]
+                if self.failures
+                else []
+            ),
         ]
         return "\n".join(lines) + "\n"
 
@@ -105,6 +120,8 @@ def run_seeds(seeds: Sequence[int], *, jobs: int = 1, trace: bool = False) -> Re
     started = time.perf_counter()
     for part in _parts(seeds, jobs, trace):
         report.add(part)
+        if report.seeds % _PROGRESS == 0:
+            print(f"{report.seeds} seeds, {len(report.failures)} failed", file=sys.stderr, flush=True)
     report.seconds = time.perf_counter() - started
     report.failures.sort(key=lambda failure: failure.seed)
     return report
@@ -117,6 +134,17 @@ def _parts(seeds: Sequence[int], jobs: int, trace: bool) -> Iterator[Report]:
         return
     with ProcessPoolExecutor(jobs, get_context("spawn")) as pool:
         yield from pool.map(_run_chunk, chunks)
+
+
+def commit() -> str:
+    """Return the short name of the checkout's commit, "unknown" outside of one."""
+    git = shutil.which("git")
+    if git is None:
+        return "unknown"
+    answer = subprocess.run(
+        [git, "rev-parse", "--short", "HEAD"], capture_output=True, text=True, check=False, timeout=10
+    )
+    return answer.stdout.strip() or "unknown"
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -138,7 +166,7 @@ def main(argv: Sequence[str] | None = None) -> int:
             print(f"digest {world.digest}")
     if options.report is not None:
         options.report.parent.mkdir(parents=True, exist_ok=True)
-        options.report.write_text(report.text(), encoding="utf-8")
+        options.report.write_text(report.text(commit()), encoding="utf-8")
     for failure in report.failures[:20]:
         print(failure.line())
     gaps = report.gaps() if options.seeds >= FULL_RUN else []
