@@ -149,7 +149,9 @@ class Host:
 
     def _end(self, ref: ClaimRef, outcome: Outcome) -> Sequence[Event]:
         self._began.pop(ref, None)
-        self._log.info(
+        # The gateway's log has a line per task already; here only failures are worth the disk.
+        say = self._log.info if outcome.state is TaskState.FAILED else self._log.debug
+        say(
             "run.end",
             task=ref.task_id,
             attempt=ref.attempt,

@@ -217,6 +217,15 @@ def test_entanglement_that_grows_beyond_memory_is_one_error(make_ideal):
     assert device.counts(BELL)
 
 
+def test_a_program_too_large_for_the_memory_is_one_error(make_ideal):
+    device = make_ideal(memory_bytes=1450 * 2**20)
+    gates = "rx(0.1) q[0];" * 1_100_000
+    error = device.error(qasm2(f"qreg q[2]; creg c[2]; {gates} measure q -> c;"))
+    assert error.code == "agent.memory"
+    assert "1.4 GiB" in error.message
+    assert device.counts(BELL)
+
+
 def test_damaged_qpy_never_hurts_more_than_its_worker(make_ideal):
     device = make_ideal(memory_bytes=2 * 2**30, compile_s=2)
     good = bell_qpy()

@@ -9,6 +9,7 @@ from qiskit.circuit import Clbit, Parameter
 from qiskit.circuit.library import efficient_su2
 from qiskit.quantum_info import Statevector
 
+from qmio_jupyter.drivers.aer.read import NEWEST_QPY, OLDEST_QPY
 from qmio_jupyter.model.program import QPY
 from qmio_jupyter.model.result import Register, key_width
 from qmio_jupyter.testing.runs import matrix, program, qasm2, qasm3
@@ -304,6 +305,10 @@ def test_openqasm_2_conditions(ideal):
         "qreg q[2]; creg c[1]; creg d[1]; x q[0]; measure q[0] -> c[0]; if (c == 1) x q[1]; measure q[1] -> d[0];"
     )
     assert ideal.counts(program_, shots=10) == {"1 1": 10}
+
+
+def test_the_description_names_the_qpy_versions_that_are_read(ideal):
+    assert ideal.driver.describe().qpy_versions == (OLDEST_QPY, NEWEST_QPY)
 
 
 def test_several_programs_make_several_items(ideal):
