@@ -1,4 +1,4 @@
-"""A CURVE key pair as a value that keeps its secret out of sight; making, storing and checking them is `auth`'s."""
+"""A CURVE key pair as a value that hides its secret; making, storing and checking them is `auth`'s."""
 
 from __future__ import annotations
 
