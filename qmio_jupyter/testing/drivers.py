@@ -53,6 +53,11 @@ class DriverConformance:
         """Give the driver under test, and close it."""
         raise NotImplementedError("a subclass overrides this fixture")
 
+    @pytest.fixture
+    def earlier(self) -> set[int]:
+        """Give the child processes that were there before the driver was made."""
+        return {child.pid for child in psutil.Process().children()}
+
     # ------------------------------------------------------------ runs to try it with
 
     def short(self, *, seed: int = 7, shots: int = 1000, memory: bool = False, items: int = 1) -> Run:
@@ -212,12 +217,13 @@ class DriverConformance:
             self.result(driver, run)
         assert caught.value.code == "device.option"
 
-    def test_closing_ends_runs_and_leaves_no_process(self, driver: DeviceDriver) -> None:
+    def test_closing_ends_runs_and_leaves_no_process(self, earlier: set[int], driver: DeviceDriver) -> None:
         """Every future ends, no child process is left, and nothing starts any more."""
         running, heard = self.start(driver, self.endless())
         waiting, _ = self.start(driver, self.endless())
         assert heard.began.wait(SOON_S)
-        processes = psutil.Process().children(recursive=True)
+        ours = [child for child in psutil.Process().children() if child.pid not in earlier]
+        processes = ours + [below for child in ours for below in child.children(recursive=True)]
         driver.close()
         for future in (running, waiting):
             with pytest.raises((QmioError, CancelledError)):

@@ -8,18 +8,18 @@ from qmio_jupyter.testing.drivers import DriverConformance
 
 #: Each round takes microseconds, and there is no last one.
 ENDLESS = runs.qasm3(
-    "qubit q; bit[2] c; h q; c[0] = measure q; c[1] = measure q;"
-    "while (c != 3) { reset q; c[0] = measure q; }"
+    "qubit q; bit[2] c; h q; c[0] = measure q; c[1] = measure q;while (c != 3) { reset q; c[0] = measure q; }"
 )
 
 
-class TestIdeal(DriverConformance):
-    @pytest.fixture(scope="class")
-    def shared(self):
-        driver = registry.make("ideal", self.name, {})
-        yield driver
-        driver.close()
+@pytest.fixture(scope="module")
+def shared():
+    driver = registry.make("ideal", DriverConformance.name, {})
+    yield driver
+    driver.close()
 
+
+class TestIdeal(DriverConformance):
     @pytest.fixture
     def driver(self, request, shared):
         if "closing" not in request.node.name:
