@@ -104,6 +104,8 @@ class SimAgent:
             self.credit,
             software="sim",
         )
+        # A link that broke just before the crash may have been dialled anew in the dead process's name.
+        self.world.network.hang_up(self)
         self.world.network.dial(self)
 
     def crash(self, downtime_ms: int) -> None:
