@@ -26,6 +26,8 @@ from qmio_jupyter.model.task import ClaimRef, ErrorInfo, Stamp, Task, TaskState
 _MEASURED = ("compiled", "on_device", "measured")
 _STAGE_LENGTH = 200
 _HINT_LENGTH = 300
+#: No claim uses its device longer (ten years), whatever its agent says: keeps arithmetic finite.
+_LONGEST_S = 3.2e8
 
 
 def _device_of(state: State, key: KeyId) -> DeviceName | None:
@@ -198,7 +200,7 @@ def _recorded_before(state: State, ref: ClaimRef, outcome: TaskState) -> None:
 
 def _checked(task: Task, outcome: Outcome) -> Outcome:
     """Return the outcome made sound: an agent that breaks the rules fails the task, not the gateway."""
-    used = outcome.device_s if isfinite(outcome.device_s) and outcome.device_s > 0 else 0.0
+    used = outcome.device_s if 0 < outcome.device_s <= _LONGEST_S else 0.0
     if outcome.state is TaskState.COMPLETED:
         result = outcome.result
         if result is not None and result.task_id == task.task_id:

@@ -7,6 +7,7 @@ from enum import StrEnum
 import msgspec
 
 from qmio_jupyter.model.ids import BookingId, DeviceName, GrantId, KeyId, SessionId, Tenant
+from qmio_jupyter.model.numbers import Whole
 
 
 class Role(StrEnum):
@@ -30,7 +31,7 @@ class Enrolment(msgspec.Struct, frozen=True, kw_only=True):
     key: KeyId
     role: Role
     device: DeviceName | None = None
-    uid: int | None = None
+    uid: Whole | None = None
     tenant: Tenant | None = None
     note: str = ""
 
@@ -40,17 +41,17 @@ class Session(msgspec.Struct, frozen=True, kw_only=True):
 
     session_id: SessionId
     key: KeyId
-    uid: int
+    uid: Whole
     tenant: Tenant
-    opened_ms: int
+    opened_ms: Whole
     #: Lease: moved by activity; None never expires by itself.
-    expires_ms: int | None
+    expires_ms: Whole | None
     cluster: str = ""
     job_id: str = ""
     grant_id: GrantId | None = None
     #: Devices it may use; empty: all.
     devices: tuple[DeviceName, ...] = ()
-    closed_ms: int | None = None
+    closed_ms: Whole | None = None
     close_cause: str = ""
 
     @property
@@ -64,19 +65,19 @@ class Grant(msgspec.Struct, frozen=True, kw_only=True):
 
     grant_id: GrantId
     issuer: KeyId
-    uid: int
+    uid: Whole
     tenant: Tenant
     devices: tuple[DeviceName, ...]
     #: ``batch`` or ``interactive``.
     kind: str
     #: Device-seconds; None: unlimited.
     budget_s: float | None
-    created_ms: int
-    expires_ms: int
+    created_ms: Whole
+    expires_ms: Whole
     cluster: str = ""
     job_id: str = ""
     used_s: float = 0.0
-    revoked_ms: int | None = None
+    revoked_ms: Whole | None = None
 
 
 class BookingKind(StrEnum):
@@ -96,9 +97,9 @@ class Booking(msgspec.Struct, frozen=True, kw_only=True):
     kind: BookingKind
     #: Tenant or account (prefix before the slash) that may use it; None for calibration and maintenance.
     holder: str | None
-    from_ms: int
-    until_ms: int
+    from_ms: Whole
+    until_ms: Whole
     #: Others may run after the holder has queued and run nothing for this long; None: never.
     idle_yield_s: float | None = None
     note: str = ""
-    cancelled_ms: int | None = None
+    cancelled_ms: Whole | None = None

@@ -9,6 +9,7 @@ import msgspec
 from msgspec import Meta
 
 from qmio_jupyter.model.ids import DeviceName, Digest
+from qmio_jupyter.model.numbers import Seconds, Whole
 
 
 class DeviceState(StrEnum):
@@ -34,8 +35,8 @@ _WORKING = frozenset({DeviceState.IDLE, DeviceState.BUSY, DeviceState.DEGRADED})
 class CostModel(msgspec.Struct, frozen=True, kw_only=True):
     """Driver's figures for ``T0 + shots * alpha`` per binding, in seconds; the gateway fits them online."""
 
-    t0_s: Annotated[float, Meta(ge=0)] = 0.0
-    per_shot_s: Annotated[float, Meta(ge=0)] = 0.0
+    t0_s: Seconds = 0.0
+    per_shot_s: Seconds = 0.0
 
 
 class DeviceDescription(msgspec.Struct, frozen=True, kw_only=True):
@@ -44,16 +45,16 @@ class DeviceDescription(msgspec.Struct, frozen=True, kw_only=True):
     name: DeviceName
     title: str
     #: Qubits a program may use; None: no fixed number (the driver refuses by cost).
-    n_qubits: int | None
+    n_qubits: Whole | None
     driver: str
     is_simulator: bool = True
     #: True if a task may run twice without harm or charge (emulators); allows more attempts.
     repeatable: bool = True
     #: Attempts allowed unless the user asks otherwise; 1 on a real QPU.
     max_attempts: Annotated[int, Meta(ge=1, le=100)] = 3
-    max_shots: Annotated[int, Meta(ge=1)] = 10_000_000
+    max_shots: Annotated[int, Meta(ge=1, le=2**53)] = 10_000_000
     #: Shots per batch; partial counts come at batch boundaries.
-    batch_shots: Annotated[int, Meta(ge=1)] = 1_000_000
+    batch_shots: Annotated[int, Meta(ge=1, le=2**53)] = 1_000_000
     media_types: tuple[str, ...] = ()
     #: Oldest and newest QPY versions read; (0, 0): none.
     qpy_versions: tuple[int, int] = (0, 0)
@@ -70,7 +71,7 @@ class Snapshot(msgspec.Struct, frozen=True, kw_only=True):
 
     snapshot_id: Digest
     device: DeviceName
-    taken_ms: int
+    taken_ms: Whole
     #: Canonical JSON (RFC 8785), UTF-8: topology, native gates, calibration.
     data: bytes
 
@@ -80,9 +81,9 @@ class DeviceView(msgspec.Struct, frozen=True, kw_only=True):
 
     description: DeviceDescription
     state: DeviceState
-    agents: int
-    queued: int
-    running: int
+    agents: Whole
+    queued: Whole
+    running: Whole
     snapshot_id: Digest | None = None
-    snapshot_ms: int | None = None
+    snapshot_ms: Whole | None = None
     note: str = ""

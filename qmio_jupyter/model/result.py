@@ -10,6 +10,7 @@ from __future__ import annotations
 import msgspec
 
 from qmio_jupyter.model.ids import Digest, TaskId
+from qmio_jupyter.model.numbers import Seed, Whole
 from qmio_jupyter.model.task import TaskState
 
 
@@ -24,7 +25,7 @@ class Register(msgspec.Struct, frozen=True, kw_only=True):
 class BindingCounts(msgspec.Struct, frozen=True, kw_only=True):
     """Counts of one binding: `keys` has ``ceil(n/8)`` bytes per distinct outcome, `counts` 8 (``<u8``)."""
 
-    shots: int
+    shots: Whole
     keys: bytes
     counts: bytes
     #: ``ceil(n/8)`` bytes per shot, in order of execution; only with ``memory``.
@@ -34,7 +35,7 @@ class BindingCounts(msgspec.Struct, frozen=True, kw_only=True):
 class ItemResult(msgspec.Struct, frozen=True, kw_only=True):
     """Result of one item: a layout of `n_bits` classical bits and one entry per binding."""
 
-    n_bits: int
+    n_bits: Whole
     registers: tuple[Register, ...]
     bindings: tuple[BindingCounts, ...]
     #: What the driver says of this item as (key, value): method, depth, layout, warnings, ...
@@ -47,12 +48,12 @@ class TaskResult(msgspec.Struct, frozen=True, kw_only=True):
     task_id: TaskId
     device: str
     items: tuple[ItemResult, ...]
-    shots: int
-    shots_done: int
+    shots: Whole
+    shots_done: Whole
     #: Counts partial results of one attempt, from 1; the last equals the final result.
-    revision: int
+    revision: Whole
     is_final: bool
-    seed: int
+    seed: Seed
     snapshot_id: Digest | None = None
     #: Seconds by the agent's monotonic clock: compiled, on_device, measured.
     durations: tuple[tuple[str, float], ...] = ()
@@ -106,6 +107,27 @@ def outcomes(item: ItemResult, binding: int = 0) -> list[tuple[str, int]]:
         for i in range(len(entry.counts) // 8)
     )
     return [(bitstring(key, item.registers), count) for key, count in pairs]
+
+
+def shot_memory(item: ItemResult, binding: int = 0) -> list[str] | None:
+    """Return the bitstring of each shot of one binding, in order of execution; None if it was not kept.
+
+    Bit order and spaces as in :func:`outcomes`.
+
+    Examples
+    --------
+    >>> kept = BindingCounts(shots=3, keys=b"", counts=b"", memory=bytes([0b10, 0b01, 0b10]))
+    >>> item = ItemResult(n_bits=2, registers=(Register(name="c", bits=(0, 1)),), bindings=(kept,))
+    >>> shot_memory(item)
+    ['10', '01', '10']
+    """
+    packed = item.bindings[binding].memory
+    if packed is None:
+        return None
+    width = key_width(item.n_bits)
+    shots = [packed[at : at + width] for at in range(0, len(packed), width)]
+    written = {shot: bitstring(int.from_bytes(shot, "little"), item.registers) for shot in set(shots)}
+    return [written[shot] for shot in shots]
 
 
 def pack_counts(pairs: list[tuple[int, int]], n_bits: int) -> tuple[bytes, bytes]:

@@ -9,6 +9,7 @@ import msgspec
 from msgspec import Meta
 
 from qmio_jupyter.model.ids import AgentId, DeviceName, Digest, SessionId, TaskId, Tenant
+from qmio_jupyter.model.numbers import Seed, Whole
 
 #: Largest number of shots of one item; larger requests are refused before they queue.
 MAX_SHOTS = 10_000_000
@@ -80,7 +81,7 @@ class TaskOptions(msgspec.Struct, frozen=True, kw_only=True):
     """Everything about a task that changes how it runs, not what it is."""
 
     #: Results do not depend on batching for a given seed. None: derived from the task id.
-    seed: Annotated[int, Meta(ge=0, le=2**63 - 1)] | None = None
+    seed: Seed | None = None
     #: Keep one packed row of bits per shot beside the counts.
     memory: bool = False
     #: Run without noise on a device that has some.
@@ -119,7 +120,7 @@ class Owner(msgspec.Struct, frozen=True, kw_only=True):
     """Who a task belongs to and who is charged."""
 
     tenant: Tenant
-    uid: int
+    uid: Whole
     session_id: SessionId
 
 
@@ -136,19 +137,19 @@ class ClaimRef(msgspec.Struct, frozen=True, kw_only=True):
     """The numbers every message about a claim quotes: they fence late and foreign messages."""
 
     task_id: TaskId
-    epoch: int
-    attempt: int
+    epoch: Whole
+    attempt: Whole
 
 
 class Contract(msgspec.Struct, frozen=True, kw_only=True):
     """What a claim binds, immutable from then on."""
 
     programs: tuple[Digest, ...]
-    seed: int
+    seed: Seed
     #: Snapshot the run is bound to; None for a device that has none (echo, ideal).
     snapshot_id: Digest | None
     #: Shots per batch of one binding; a batch's seed is derived from (seed, index).
-    batch_shots: int
+    batch_shots: Whole
 
 
 class Stamp(msgspec.Struct, frozen=True, kw_only=True):
@@ -156,7 +157,7 @@ class Stamp(msgspec.Struct, frozen=True, kw_only=True):
 
     #: accepted, queued, claimed, compiled, on_device, measured, recorded, cancelled, failed, requeued.
     stage: str
-    at_ms: int
+    at_ms: Whole
     #: Length of the stage by the monotonic clock of the host that measured it; None if not measured.
     seconds: float | None = None
 
@@ -171,9 +172,9 @@ class Task(msgspec.Struct, frozen=True, kw_only=True):
     spec_digest: Digest
     state: TaskState
     #: Counts this task's changes, from 1; every event carries it.
-    revision: int
-    submitted_ms: int
-    updated_ms: int
+    revision: Whole
+    submitted_ms: Whole
+    updated_ms: Whole
     #: Device-seconds predicted at submission and charged at dispatch.
     predicted_s: float
     #: Number of the last claim, 0 before the first. With `epoch` it fences messages.
@@ -182,7 +183,7 @@ class Task(msgspec.Struct, frozen=True, kw_only=True):
     epoch: int = 0
     agent: AgentId | None = None
     contract: Contract | None = None
-    lease_until_ms: int | None = None
+    lease_until_ms: Whole | None = None
     #: Claims that lapsed (not those given back).
     lapses: int = 0
     #: A queued task's place is kept when its claim lapses: it re-enters with this priority time.
@@ -215,20 +216,20 @@ class TaskView(msgspec.Struct, frozen=True, kw_only=True):
     task_id: TaskId
     device: DeviceName
     state: TaskState
-    revision: int
+    revision: Whole
     label: str
     tenant: Tenant
-    submitted_ms: int
-    updated_ms: int
-    shots: int
-    shots_done: int
-    attempt: int
+    submitted_ms: Whole
+    updated_ms: Whole
+    shots: Whole
+    shots_done: Whole
+    attempt: Whole
     #: Tasks that would be dispatched earlier if nothing else arrived (0 = next); None unless queued.
     position: int | None = None
     start: Estimate | None = None
     end: Estimate | None = None
     snapshot_id: Digest | None = None
-    seed: int | None = None
+    seed: Seed | None = None
     stage: str = ""
     #: Why the position got worse, or why the state changed; empty when it needs no word.
     cause: str = ""

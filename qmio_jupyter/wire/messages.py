@@ -2,6 +2,7 @@
 
 Grammar of tags: imperative for requests (``task.submit``), past tense or noun for replies and events.
 Inside a major, fields are only added, with defaults. Every request gets one reply, unless said otherwise.
+A `Whole` is an integer from 0 to 2**53, a `Seed` one below 2**63, `Seconds` a finite number from 0 to 1e9.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ from msgspec import Meta
 from qmio_jupyter.model.access import Booking, Grant, Role, Session
 from qmio_jupyter.model.device import DeviceDescription, DeviceState, DeviceView, Snapshot
 from qmio_jupyter.model.ids import BookingId, DeviceName, Digest, GrantId, KeyId, TaskId
+from qmio_jupyter.model.numbers import Whole
 from qmio_jupyter.model.result import Outcome, TaskResult
 from qmio_jupyter.model.task import ClaimRef, Contract, ErrorInfo, TaskSpec, TaskState, TaskView
 
@@ -56,10 +58,10 @@ class Welcome(_Message, frozen=True, kw_only=True, tag="welcome"):
     major: int
     gateway: str
     #: Rises with every start or reload of the gateway.
-    epoch: int
+    epoch: Whole
     role: Role
     limits: Limits
-    now_ms: int
+    now_ms: Whole
     software: str
     session: Session | None = None
 
@@ -71,7 +73,7 @@ class Ping(_Message, frozen=True, kw_only=True, tag="ping"):
 class Pong(_Message, frozen=True, kw_only=True, tag="pong"):
     """Yes; the epoch tells whether the gateway was restarted."""
 
-    epoch: int
+    epoch: Whole
 
 
 class Failure(_Message, frozen=True, kw_only=True, tag="error"):
@@ -87,7 +89,7 @@ class Done(_Message, frozen=True, kw_only=True, tag="done"):
 class Restarted(_Message, frozen=True, kw_only=True, tag="gateway.restarted"):
     """Event: the gateway has a new epoch; agents announce again, clients say hello again and ask."""
 
-    epoch: int
+    epoch: Whole
 
 
 # ---------------------------------------------------------------- sessions, grants, bookings
@@ -131,7 +133,7 @@ class GrantCreate(_Message, frozen=True, kw_only=True, tag="grant.create"):
     """Hub: promise a session to `uid`. Reply: `GrantState`."""
 
     grant_id: GrantId
-    uid: int
+    uid: Whole
     tenant: str
     ttl_s: float
     devices: tuple[DeviceName, ...] = ()
@@ -331,7 +333,7 @@ class GatewayState(_Message, frozen=True, kw_only=True, tag="gateway.state"):
     """What `status` prints."""
 
     gateway: str
-    epoch: int
+    epoch: Whole
     software: str
     started_ms: int
     tasks_live: int
@@ -356,9 +358,9 @@ class AgentAnnounce(_Message, frozen=True, kw_only=True, tag="agent.announce"):
 
     agent: str
     #: Rises with every start of this agent (its clock in ms at start): an older one's messages are refused.
-    incarnation: int
+    incarnation: Whole
     #: Counts this incarnation's announcements; an older one that arrives late is ignored.
-    sequence: int
+    sequence: Whole
     description: DeviceDescription
     state: DeviceState
     #: Claims it may hold at once.
@@ -372,7 +374,7 @@ class AgentAnnounce(_Message, frozen=True, kw_only=True, tag="agent.announce"):
 class AgentWelcome(_Message, frozen=True, kw_only=True, tag="agent.welcome"):
     """Announced. Renew every claim at least every ``lease_s / 3``."""
 
-    epoch: int
+    epoch: Whole
     lease_s: float
     #: Claims it said to hold that are no longer its: abort them.
     abort: tuple[ClaimRef, ...] = ()
@@ -474,7 +476,7 @@ class KeyEnrol(_Message, frozen=True, kw_only=True, tag="key.enrol"):
     key: KeyId
     role: Role
     device: DeviceName | None = None
-    uid: int | None = None
+    uid: Whole | None = None
     tenant: str | None = None
     note: str = ""
 

@@ -289,6 +289,15 @@ def test_lost_attempts_cost_no_budget_and_unmeasured_ones_as_predicted(bench: Be
     assert bench.core.state.grants["g"].used_s == 1.0
 
 
+@pytest.mark.parametrize("device_s", [math.nan, math.inf, 1e308])
+def test_a_duration_beyond_belief_is_charged_as_predicted(bench: Bench, device_s: float):
+    bench.agent()
+    bench.do(granting(bench))
+    bench.do(with_grant(bench))
+    bench.finish(bench.ref(bench.submit("ana")), device_s=device_s)
+    assert bench.core.state.grants["g"].used_s == 1.0
+
+
 def test_a_grant_lives_as_long_as_its_sessions(bench: Bench):
     bench.do(granting(bench))
     bench.do(with_grant(bench, lease_s=1_000.0))
