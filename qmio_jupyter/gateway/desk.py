@@ -223,9 +223,15 @@ class Desk:
         filled = self._shipping.fill(output, store)
         return [] if filled is None else [(output.connection, filled)]
 
-    def refuse_lost(self, lost: Iterable[Output]) -> list[tuple[int, m.Packet]]:
-        """Return a retryable refusal for every request whose answer a failed commit undid."""
-        failure = refusals.not_stored()
+    def refuse_lost(self, lost: Iterable[Output], *, is_undone: bool = True) -> list[tuple[int, m.Packet]]:
+        """Return a retryable refusal for every request whose answer will never leave.
+
+        Parameters
+        ----------
+        is_undone : bool
+            A failed commit undid it; False: its records may be on their way to the disk.
+        """
+        failure = refusals.not_stored() if is_undone else refusals.undecided()
         return [
             (output.connection, packet(failure, re=request_of(output)))
             for output in lost

@@ -76,10 +76,10 @@ class Recovery:
         try:
             self._store.resume()
             core = self._reload(self._store.load_live())
-        except QmioError as error:
+            commit = self._store.commit(core.start_records())
+        except Exception as error:  # noqa: BLE001 - to give up here would be to refuse everything for ever
             self._failed(error)
             return
-        commit = self._store.commit(core.start_records())
         commit.add_done_callback(
             lambda done: self._loop.call_soon_threadsafe(self._tried, core, done.exception())
         )
@@ -95,6 +95,8 @@ class Recovery:
             self._adopt(core)
 
     def _failed(self, error: BaseException) -> None:
+        if isinstance(error, Exception) and not isinstance(error, QmioError):
+            self._log.defect(error)
         self._log.event("ledger still down", level="error", error=str(error), again_in_s=self._pause_s)
         self._again(self._pause_s)
         self._pause_s = min(self._pause_s * 2, PROBE_MAX_S)

@@ -44,8 +44,18 @@ def not_stored() -> Failure:
     """Return the answer to what a failed commit undid, and to what arrives while the store is down."""
     return failure(
         "store",
-        "The gateway could not write its ledger; nothing was accepted",
+        "The gateway cannot write its ledger now; this request was not taken",
         "Retry in a moment.",
+        retryable=True,
+    )
+
+
+def undecided() -> Failure:
+    """Return the answer to what was decided just before a defect: its records may still reach the disk."""
+    return failure(
+        "store",
+        "The gateway broke off before it could answer; this request may have been accepted",
+        "Ask, or send it again under the same id: it is taken once.",
         retryable=True,
     )
 

@@ -249,7 +249,13 @@ class Service:
         """Hear no more of a connection that reads nothing: its client finds silence and connects again."""
         self._log.event("connection given up", connection=connection)
         self._router.drop(connection)
-        self._commits.submit(self._desk.disconnected(connection, self._clock.now_ms()))
+        self._part(connection, self._clock.now_ms())
+
+    def _part(self, connection: int, now_ms: int) -> None:
+        try:
+            self._commits.submit(self._desk.disconnected(connection, now_ms))
+        except Exception as error:  # noqa: BLE001 - the core is reloaded without it
+            self._on_defect(error)
 
     # ------------------------------------------------------------ ledger
 
@@ -259,9 +265,12 @@ class Service:
 
     def _on_failure(self, lost: list[Output], error: BaseException) -> None:
         """Discard what the core decided since the ledger last agreed; answer retryably; try to come back."""
+        self._discard(lost, error, is_undone=True)
+
+    def _discard(self, lost: list[Output], error: BaseException, *, is_undone: bool) -> None:
         self._log.event("core discarded", level="error", error=str(error), lost=len(lost))
         self._desk.suspend()
-        for connection, refusal in self._desk.refuse_lost(lost):
+        for connection, refusal in self._desk.refuse_lost(lost, is_undone=is_undone):
             self._outbox.put(connection, refusal)
         self._recovery.begin()
         self._let_out()
@@ -269,11 +278,15 @@ class Service:
     def _on_defect(self, error: Exception) -> None:
         """Discard a core in which a decision broke off half way; what was decided before it is asked for again."""
         self._log.defect(error)
-        self._on_failure(self._commits.abandon(), error)
+        # What the writer has already got will reach the disk all the same.
+        self._discard(self._commits.abandon(), error, is_undone=False)
 
     def _adopt(self, core: Core) -> None:
-        self._commits.submit(self._desk.adopt(core))
-        self._arm()
+        try:
+            self._commits.submit(self._desk.adopt(core))
+            self._arm()
+        except Exception as error:  # noqa: BLE001 - reloaded once more, and not before a pause
+            self._on_defect(error)
         self._let_out()
 
     # ------------------------------------------------------------ time
@@ -301,10 +314,18 @@ class Service:
         self._let_out()
 
     def _keep_house(self) -> None:
+        try:
+            self._look_around()
+        except Exception as error:  # noqa: BLE001 - the house is kept again in a moment
+            self._log.defect(error)
+        finally:
+            self._housekeeping = self._loop.call_later(HOUSEKEEPING_S, self._keep_house)
+
+    def _look_around(self) -> None:
         now_ms = self._clock.now_ms()
         for connection in self._router.departed():
             self._outbox.drop(connection)
-            self._commits.submit(self._desk.disconnected(connection, now_ms))
+            self._part(connection, now_ms)
         if self._opening is not None:
             self._wake()
         # While it opens, users may wait at the door without being known to the desk.
@@ -316,4 +337,3 @@ class Service:
             self._busy_at = self._loop.time()
         self._arm()
         self._let_out()
-        self._housekeeping = self._loop.call_later(HOUSEKEEPING_S, self._keep_house)
