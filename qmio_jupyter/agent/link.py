@@ -13,7 +13,7 @@ from qmio_jupyter.auth.keys import read_keys
 from qmio_jupyter.config import connection
 from qmio_jupyter.config.connection import ConnectionFile
 from qmio_jupyter.config.places import Places
-from qmio_jupyter.errors import ConfigError, LimitError, QmioError
+from qmio_jupyter.errors import ConfigError, QmioError
 from qmio_jupyter.model.keys import KeyPair
 from qmio_jupyter.transport.zeromq_dealer import Dealer, LinkState
 from qmio_jupyter.wire.messages import Packet, Welcome
@@ -92,14 +92,14 @@ class GatewayLink:
         return changes
 
     def send(self, packet: Packet) -> bool:
-        """Send, or drop what cannot be sent: the protocol repeats whatever matters."""
-        if self._dealer is None:
-            return False
-        try:
-            return self._dealer.send(packet)
-        except LimitError as error:
-            self._log.error("packet.too_large", code=error.code, error=error.one_line())
-            return False
+        """Send, or drop what cannot be sent now: the protocol repeats whatever matters.
+
+        Raises
+        ------
+        LimitError
+            If it is too large ever to be sent.
+        """
+        return self._dealer is not None and self._dealer.send(packet)
 
     def close(self) -> None:
         """Flush for at most a second and close."""

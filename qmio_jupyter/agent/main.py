@@ -32,7 +32,7 @@ from qmio_jupyter.config.connection import this_host
 from qmio_jupyter.config.places import Places
 from qmio_jupyter.config.settings import AgentSettings
 from qmio_jupyter.drivers import registry
-from qmio_jupyter.errors import ConfigError
+from qmio_jupyter.errors import ConfigError, LimitError
 from qmio_jupyter.model.device import DeviceState
 from qmio_jupyter.model.ids import AgentId
 from qmio_jupyter.ports import DeviceDriver
@@ -137,7 +137,11 @@ class _Agent:
 
     def _flush(self) -> None:
         for packet in self._protocol.outgoing():
-            self._link.send(packet)
+            try:
+                self._link.send(packet)
+            except LimitError as error:
+                self._log.error("packet.too_large", code=error.code, error=error.one_line())
+                self._protocol.unsent(packet, error)
 
     def _look_at_device(self) -> None:
         if self._orphan_since is None:

@@ -23,12 +23,14 @@ from typing import Final
 from qmio_jupyter.agent.events import AbortRun, Announced, Event, LeaseLapsed, Refused, StartRun
 from qmio_jupyter.agent.held import HeldClaim, Life
 from qmio_jupyter.agent.shelf import Shelf
-from qmio_jupyter.errors import QmioError, from_code
+from qmio_jupyter.errors import LimitError, QmioError, from_code
 from qmio_jupyter.model.access import Role
 from qmio_jupyter.model.device import DeviceDescription, DeviceState, Snapshot
 from qmio_jupyter.model.ids import AgentId
 from qmio_jupyter.model.result import Outcome, TaskResult
 from qmio_jupyter.model.task import ClaimRef, ErrorInfo, TaskState
+from qmio_jupyter.wire.codec import encode
+from qmio_jupyter.wire.frames import size_of
 from qmio_jupyter.wire.messages import (
     AgentAnnounce,
     AgentWelcome,
@@ -71,7 +73,8 @@ STAGE_S: Final = 1.0
 FETCH_S: Final = 30.0
 #: Claims remembered after they ended, so that a late duplicate of their dispatch does nothing.
 REMEMBERED: Final = 4096
-#: Share of the gateway's message limit that a result may fill.
+#: Share of the gateway's message limit that a message with a result may fill: the gateway sends the result on
+#: to clients, in a message of its own.
 _RESULT_SHARE: Final = 0.95
 
 
@@ -276,11 +279,12 @@ class AgentProtocol:
         claim = self._claims.get(ref)
         if claim is None or claim.life is not Life.RUNNING:
             return
-        if result_bytes(result) > self._limits.message_bytes * _RESULT_SHARE:
+        progress = ClaimProgress(ref=ref, result=result)
+        if not self._fits(progress):
             return
         self.started(ref)
         claim.progress = result
-        self._say(ClaimProgress(ref=ref, result=result))
+        self._say(progress)
 
     def finished(self, ref: ClaimRef, outcome: Outcome) -> list[Event]:
         """Say how a run ended; returns what may start in its place. Sent until the gateway has it on disk.
@@ -295,19 +299,26 @@ class AgentProtocol:
             return self._start_ready()
         if claim.life is Life.STOPPING and outcome.state is not TaskState.COMPLETED:
             outcome = Outcome(state=TaskState.CANCELLED, device_s=outcome.device_s)
-        if (
-            outcome.result is not None
-            and result_bytes(outcome.result) > self._limits.message_bytes * _RESULT_SHARE
-        ):
-            outcome = Outcome(
-                state=TaskState.FAILED,
-                error_code="limit.size",
-                error_message=f"the result has {result_bytes(outcome.result)} bytes and fits in no message",
-                error_hint="Ask for fewer shots or items, or leave out memory.",
-                device_s=outcome.device_s,
-            )
-        self._end(claim, ClaimFinish(ref=ref, outcome=outcome))
+        final = ClaimFinish(ref=ref, outcome=outcome)
+        if not self._fits(final):
+            final = _too_large(final, message_bytes(final), self._limits.message_bytes)
+        self._end(claim, final)
         return self._start_ready()
+
+    def unsent(self, packet: Packet, error: LimitError) -> None:
+        """Take note that a packet of `outgoing` was too large to be sent, and never will be.
+
+        The limits may be others by now than when the run ended: its task must end all the same, and say why.
+        """
+        body = packet.envelope.body
+        claim = self._claims.get(body.ref) if isinstance(body, ClaimFinish | ClaimProgress) else None
+        if claim is None:
+            return
+        if isinstance(body, ClaimProgress):
+            claim.progress = None
+        elif isinstance(claim.final, ClaimFinish) and claim.final.outcome.error_code != error.code:
+            size = message_bytes(body)
+            self._end(claim, _too_large(claim.final, size, self._limits.message_bytes))
 
     def give_back(self, ref: ClaimRef, reason: str) -> list[Event]:
         """Hand a claim back, unrun or stopped; costs the task no attempt."""
@@ -708,6 +719,9 @@ class AgentProtocol:
         self._send(body, self._last_id)
         return self._last_id
 
+    def _fits(self, body: Message) -> bool:
+        return message_bytes(body) <= self._limits.message_bytes * _RESULT_SHARE
+
     def _send(self, body: Message, number: int) -> None:
         if self._is_up:
             self._ping_due = self._now + PING_S
@@ -750,13 +764,21 @@ class AgentProtocol:
         return max((at for at, _ in self._renew_sent.values()), default=self._now - STAGE_S)
 
 
-def result_bytes(result: TaskResult) -> int:
-    """Return how many bytes a result's columns take in a message, envelope not counted."""
-    return sum(
-        len(entry.keys) + len(entry.counts) + len(entry.memory or b"")
-        for item in result.items
-        for entry in item.bindings
+def message_bytes(body: Message) -> int:
+    """Return how many bytes a message takes on the wire, as its limit counts them."""
+    return size_of(encode(Packet(Envelope(body=body))))
+
+
+def _too_large(final: ClaimFinish, size: int, most: int) -> ClaimFinish:
+    """Return the end of a claim whose own end fits in no message."""
+    outcome = Outcome(
+        state=TaskState.FAILED,
+        error_code="limit.size",
+        error_message=f"the result takes {size} bytes, a message carries {most}",
+        error_hint="Ask for fewer shots, items or bindings, or leave out memory.",
+        device_s=final.outcome.device_s,
     )
+    return ClaimFinish(ref=final.ref, outcome=outcome)
 
 
 def _not_an_agent(role: Role) -> QmioError:

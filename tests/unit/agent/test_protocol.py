@@ -5,14 +5,16 @@ from __future__ import annotations
 import hashlib
 from itertools import pairwise
 
+import msgspec
 import pytest
 
 from qmio_jupyter.agent.events import AbortRun, Announced, LeaseLapsed, Refused, StartRun
-from qmio_jupyter.agent.protocol import FETCH_S, RETRY_LONGEST_S, AgentProtocol, result_bytes
+from qmio_jupyter.agent.protocol import FETCH_S, RETRY_LONGEST_S, AgentProtocol, message_bytes
+from qmio_jupyter.errors import LimitError
 from qmio_jupyter.model.access import Role
 from qmio_jupyter.model.device import DeviceDescription, DeviceState, Snapshot
 from qmio_jupyter.model.program import QASM3
-from qmio_jupyter.model.result import BindingCounts, ItemResult, Outcome, TaskResult
+from qmio_jupyter.model.result import BindingCounts, ItemResult, Outcome, Register, TaskResult
 from qmio_jupyter.model.task import ClaimRef, Contract, ErrorInfo, Item, TaskSpec, TaskState
 from qmio_jupyter.wire.messages import (
     AgentAnnounce,
@@ -282,12 +284,79 @@ def test_a_result_too_large_for_a_message_fails_the_task_instead_of_vanishing():
     desk.dispatch(ref(1))
     desk.sent()
     large = result(ref(1), keys=bytes(2000))
-    assert result_bytes(large) == 2008
     desk.agent.progress(ref(1), large)
     assert desk.sent() == []
     desk.agent.finished(ref(1), Outcome(state=TaskState.COMPLETED, result=large))
+    finish = desk.only(ClaimFinish)
+    outcome = finish.envelope.body.outcome
+    assert (outcome.state, outcome.error_code) == (TaskState.FAILED, "limit.size")
+    assert outcome.error_hint
+    assert message_bytes(finish.envelope.body) < 1000
+
+
+LARGE = {
+    "columns": result(ref(1), keys=bytes(2000)),
+    "registers": msgspec.structs.replace(
+        result(ref(1)),
+        items=(
+            ItemResult(
+                n_bits=1000,
+                registers=(Register(name="c", bits=tuple(range(1000))),),
+                bindings=(BindingCounts(shots=1, keys=bytes(125), counts=bytes(8)),),
+            ),
+        ),
+    ),
+    "notes": msgspec.structs.replace(
+        result(ref(1)),
+        items=(msgspec.structs.replace(result(ref(1)).items[0], notes=(("warning", "x" * 1000),)),),
+    ),
+    "many bindings": msgspec.structs.replace(
+        result(ref(1)),
+        items=(
+            msgspec.structs.replace(result(ref(1)).items[0], bindings=result(ref(1)).items[0].bindings * 40),
+        ),
+    ),
+}
+
+
+@pytest.mark.parametrize("what", LARGE)
+def test_everything_in_a_result_counts_against_the_limit(what):
+    desk = Desk()
+    desk.connect(limits=Limits(message_bytes=1000))
+    desk.dispatch(ref(1))
+    desk.sent()
+    desk.agent.progress(ref(1), LARGE[what])
+    assert desk.sent() == []
+    desk.agent.finished(ref(1), Outcome(state=TaskState.COMPLETED, result=LARGE[what], device_s=2.0))
     outcome = desk.only(ClaimFinish).envelope.body.outcome
     assert (outcome.state, outcome.error_code) == (TaskState.FAILED, "limit.size")
+    assert outcome.device_s == 2.0
+
+
+def test_an_end_that_could_not_be_sent_for_its_size_becomes_a_failure_that_can(desk):
+    desk.dispatch(ref(1))
+    desk.agent.progress(ref(1), LARGE["columns"])
+    desk.sent()
+    desk.agent.finished(ref(1), Outcome(state=TaskState.COMPLETED, result=LARGE["columns"]))
+    desk.agent.unsent(desk.only(ClaimFinish), LimitError("too large", code="limit.size"))
+    finish = desk.only(ClaimFinish)
+    outcome = finish.envelope.body.outcome
+    assert (outcome.state, outcome.error_code) == (TaskState.FAILED, "limit.size")
+    desk.agent.unsent(finish, LimitError("too large", code="limit.size"))
+    assert desk.sent() == []  # no message is smaller: not at once, for ever
+    desk.give(ClaimRecorded(ref=ref(1)), re=finish.envelope.id)
+    assert desk.agent.holding == ()
+
+
+def test_progress_that_could_not_be_sent_for_its_size_is_not_kept(desk):
+    desk.dispatch(ref(1))
+    desk.sent()
+    desk.agent.progress(ref(1), LARGE["columns"])
+    desk.agent.unsent(desk.only(ClaimProgress), LimitError("too large", code="limit.size"))
+    desk.agent.link_down(desk.now)
+    desk.agent.link_up(desk.now)
+    desk.greet()
+    assert not [body for body in desk.sent() if isinstance(body, ClaimProgress)]
 
 
 def test_claims_are_renewed_each_third_of_the_lease(desk):
