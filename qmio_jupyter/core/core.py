@@ -31,7 +31,7 @@ from qmio_jupyter.core.refusal import info_of
 from qmio_jupyter.core.state import Device, Draft, State
 from qmio_jupyter.core.timers import Kind
 from qmio_jupyter.errors import QmioError
-from qmio_jupyter.model.access import Booking, Enrolment, Session
+from qmio_jupyter.model.access import Booking, Enrolment, Role, Session
 from qmio_jupyter.model.device import DeviceState, DeviceView
 from qmio_jupyter.model.ids import DeviceName, KeyId, TaskId, Tenant, check_name
 from qmio_jupyter.model.task import ClaimRef, Task, TaskView
@@ -112,12 +112,27 @@ def _enrol_key(state: State, request: i.EnrolKey, draft: Draft) -> None:
     enrolment = request.enrolment
     if enrolment.device is not None:
         check_name(enrolment.device, "device")
-    if state.enrolments.get(enrolment.key) != enrolment:
+    before = state.enrolments.get(enrolment.key)
+    if before != enrolment:
         state.enrolments[enrolment.key] = enrolment
         draft.records.append(EnrolmentSaved(enrolment=enrolment))
         agents.revoke(state, enrolment.key, draft)
         agents.expect(state, enrolment, draft)
+    if before is not None and _person(before) != _person(enrolment):
+        # Session and watches were given to whoever this key was before.
+        draft.effects.append(CloseConnections(key=enrolment.key))
+        _close_session_of(state, enrolment.key, draft, "its key was enrolled anew")
     draft.reply = Acknowledged(origin=request.origin)
+
+
+def _person(enrolment: Enrolment) -> tuple[Role, int | None, Tenant | None]:
+    return enrolment.role, enrolment.uid, enrolment.tenant
+
+
+def _close_session_of(state: State, key: KeyId, draft: Draft, cause: str) -> None:
+    session_id = state.session_by_key.get(key)
+    if session_id is not None:
+        session.close(state, session_id, draft, cause)
 
 
 def _revoke_key(state: State, request: i.RevokeKey, draft: Draft) -> None:
@@ -126,9 +141,7 @@ def _revoke_key(state: State, request: i.RevokeKey, draft: Draft) -> None:
         draft.records.append(EnrolmentDropped(key=key))
         agents.revoke(state, key, draft)
         draft.effects.append(CloseConnections(key=key))
-    session_id = state.session_by_key.get(key)
-    if session_id is not None:
-        session.close(state, session_id, draft, "its key was revoked")
+    _close_session_of(state, key, draft, "its key was revoked")
     draft.reply = Acknowledged(origin=request.origin)
 
 

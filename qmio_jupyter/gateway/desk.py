@@ -29,7 +29,7 @@ from qmio_jupyter.gateway.shipping import Shipping
 from qmio_jupyter.gateway.translate import to_input
 from qmio_jupyter.gateway.turn import Output, Read, Send, Turn, join, packet, reply, request_of
 from qmio_jupyter.gateway.watchers import Watchers
-from qmio_jupyter.model.access import Enrolment, Role
+from qmio_jupyter.model.access import Enrolment, Role, Session
 from qmio_jupyter.model.ids import DeviceName, KeyId, Tenant
 from qmio_jupyter.model.task import Task, TaskView
 from qmio_jupyter.ports import Peer, TaskStore
@@ -69,7 +69,7 @@ class Desk:
         self._links = Links()
         self._watchers = Watchers()
         self._shipping = Shipping(message_bytes=identity.limits.message_bytes)
-        self._outgoing = Outgoing(self._links, self._watchers, self.figures)
+        self._outgoing = Outgoing(self._links, self._watchers, self.figures, self._session_of)
         self._questions = Questions(core, identity, self._watchers, self.figures)
         self._questions.connections = self._links.__len__
 
@@ -260,6 +260,9 @@ class Desk:
         if session is not None and not session.is_open:
             session = None
         return Caller(connection, request, key, enrolment.role, enrolment, session)
+
+    def _session_of(self, key: KeyId) -> Session | None:
+        return self.core.session_of(key)
 
     def _role_of(self, connection: int) -> Role:
         key = self._links.key(connection)

@@ -10,7 +10,8 @@ from qmio_jupyter.gateway.metrics import Figures
 from qmio_jupyter.gateway.translate import to_reply
 from qmio_jupyter.gateway.turn import Output, Read, Send, Ship, Turn, packet, reply
 from qmio_jupyter.gateway.watchers import Watchers
-from qmio_jupyter.model.ids import TaskId, Tenant
+from qmio_jupyter.model.access import Session
+from qmio_jupyter.model.ids import KeyId, Tenant
 from qmio_jupyter.model.task import TaskView
 from qmio_jupyter.wire import messages as m
 
@@ -29,9 +30,18 @@ class Outgoing:
         Who is told of which task; a submission's sender is added here.
     figures : Figures
         Counters.
+    session_of : callable
+        The open session of a key, None if it has none.
     """
 
-    def __init__(self, links: Links, watchers: Watchers, figures: Figures) -> None:
+    def __init__(
+        self,
+        links: Links,
+        watchers: Watchers,
+        figures: Figures,
+        session_of: Callable[[KeyId], Session | None],
+    ) -> None:
+        self._session_of = session_of
         self._links = links
         self._watchers = watchers
         self._figures = figures
@@ -56,8 +66,10 @@ class Outgoing:
                     self._publish(view, outputs)
                 case fx.Dispatch():
                     outputs.append(self._dispatch(effect))
-                case fx.PublishPartial(result=result):
-                    self._tell(result.task_id, m.TaskPartial(result=result), outputs)
+                case fx.PublishPartial(result=result, tenant=owner):
+                    # Counts are their owner's alone: who merely looks on (operator, monitor) gets no results.
+                    owners = tuple(c for c in self._watchers.of(result.task_id) if self._is_of(c, owner))
+                    self._tell(owners, m.TaskPartial(result=result), outputs)
                 case fx.AbortClaim(connection=connection, ref=ref):
                     outputs.append(Send(connection, packet(m.ClaimAbort(ref=ref))))
                 case fx.CloseConnections(key=key):
@@ -96,12 +108,17 @@ class Outgoing:
         return (reply(origin.connection, origin.request, change(body) if change else body),)
 
     def _publish(self, view: TaskView, outputs: list[Output]) -> None:
-        self._tell(view.task_id, m.TaskEvent(view=view), outputs)
+        self._tell(self._watchers.of(view.task_id), m.TaskEvent(view=view), outputs)
         if view.state.is_final:
             self._watchers.end(view.task_id)
 
-    def _tell(self, task_id: TaskId, body: m.Message, outputs: list[Output]) -> None:
-        watching = self._watchers.of(task_id)
+    def _is_of(self, connection: int, tenant: Tenant) -> bool:
+        """Return whether a connection's key has an open session of `tenant`."""
+        key = self._links.key(connection)
+        session = None if key is None else self._session_of(key)
+        return session is not None and session.is_open and session.tenant == tenant
+
+    def _tell(self, watching: tuple[int, ...], body: m.Message, outputs: list[Output]) -> None:
         if watching:
             event = packet(body)
             outputs += [Send(connection, event) for connection in watching]

@@ -5,13 +5,17 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
+import msgspec
+
+from qmio_jupyter.core.calendar import is_holder
 from qmio_jupyter.gateway import refusals
 from qmio_jupyter.gateway.caller import Caller, Identity
 from qmio_jupyter.gateway.metrics import Figures
 from qmio_jupyter.gateway.turn import Output, Read, Ship, reply
 from qmio_jupyter.gateway.watchers import Watchers
-from qmio_jupyter.model.access import Role
+from qmio_jupyter.model.access import Booking, Role
 from qmio_jupyter.model.device import DeviceView
+from qmio_jupyter.model.ids import DeviceName
 from qmio_jupyter.wire import messages as m
 
 if TYPE_CHECKING:
@@ -79,7 +83,12 @@ class Questions:
         return reply(caller.connection, caller.request, answer)
 
     def _bookings(self, caller: Caller, body: m.BookingShow) -> Output:
-        bookings = tuple(self.core.bookings(body.device))
+        scope = _scope(caller)
+        bookings = tuple(
+            _as_shown_to(caller, booking)
+            for booking in self.core.bookings(body.device)
+            if scope is None or booking.device in scope
+        )
         return reply(caller.connection, caller.request, m.BookingList(bookings=bookings))
 
     def _task(self, caller: Caller, body: m.TaskShow | m.TaskWatch) -> Output:
@@ -95,8 +104,8 @@ class Questions:
 
     def _devices_of(self, caller: Caller) -> tuple[DeviceView, ...]:
         views = self.core.devices(caller.tenant)
-        scope = caller.session.devices if caller.session is not None else ()
-        return tuple(view for view in views if view.description.name in scope) if scope else tuple(views)
+        scope = _scope(caller)
+        return tuple(view for view in views if scope is None or view.description.name in scope)
 
     def _devices(self, caller: Caller, _: m.DeviceList) -> Output:
         return reply(caller.connection, caller.request, m.DevicePage(devices=self._devices_of(caller)))
@@ -112,8 +121,7 @@ class Questions:
                 if view.description.name == body.device and view.snapshot_id is not None:
                     body = m.SnapshotGet(snapshot_id=view.snapshot_id)
                     break
-        own = caller.enrolment.device if caller.role is Role.AGENT and caller.enrolment else None
-        return Read(connection=caller.connection, request=caller.request, body=body, device=own)
+        return Read(connection=caller.connection, request=caller.request, body=body, devices=_scope(caller))
 
     def _gateway(self, caller: Caller, _: m.GatewayShow) -> Output:
         state = m.GatewayState(
@@ -146,6 +154,23 @@ class Questions:
             tenant=task.owner.tenant,
             digests=tuple(dict.fromkeys(body.digests)),
         )
+
+
+def _scope(caller: Caller) -> tuple[DeviceName, ...] | None:
+    """Return the devices a caller is shown anything of; None: all."""
+    if caller.role is Role.AGENT:
+        own = None if caller.enrolment is None else caller.enrolment.device
+        return () if own is None else (own,)
+    devices = () if caller.session is None else caller.session.devices
+    return devices or None
+
+
+def _as_shown_to(caller: Caller, booking: Booking) -> Booking:
+    """Return a booking; to a user without its note and holder if it is for somebody else."""
+    tenant = caller.tenant
+    if tenant is None or booking.holder is None or is_holder(booking, tenant):
+        return booking
+    return msgspec.structs.replace(booking, holder=None, note="")
 
 
 _HANDLERS: dict[type, Callable[[Questions, Caller, Any], Output]] = {

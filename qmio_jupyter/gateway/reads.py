@@ -63,6 +63,6 @@ def _page(read: Read, body: m.TaskList, store: TaskStore, live_view: _LiveView) 
 
 def _snapshot(read: Read, body: m.SnapshotGet, store: TaskStore) -> m.Message:
     snapshot = None if body.snapshot_id is None else store.snapshot(body.snapshot_id)
-    if snapshot is None or (read.device is not None and snapshot.device != read.device):
+    if snapshot is None or (read.devices is not None and snapshot.device not in read.devices):
         return failure("device", "No such snapshot", "See %qpu device NAME.")
     return m.SnapshotData(snapshot=snapshot)

@@ -37,8 +37,8 @@ class Read(msgspec.Struct, frozen=True, kw_only=True):
     body: TaskShow | TaskWatch | TaskList | TaskResultGet | SnapshotGet
     #: Whose tasks may be shown; None: everybody's (operators, monitors).
     tenant: Tenant | None = None
-    #: Only snapshots of this device (agents); None: any.
-    device: DeviceName | None = None
+    #: Only snapshots of these devices (agents, sessions of some devices); None: any.
+    devices: tuple[DeviceName, ...] | None = None
     #: True: a task is shown as the answer to its repeated submission.
     as_accepted: bool = False
 

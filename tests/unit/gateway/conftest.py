@@ -139,6 +139,20 @@ class Counter:
     def packets(self, connection, kind):
         return [p for c, p in self.sent if c == connection and isinstance(p.envelope.body, kind)]
 
+    def progress(self, ref, connection=9, key=AGENT):
+        """Send partial counts of a claim."""
+        result = TaskResult(
+            task_id=ref.task_id,
+            device="echo",
+            items=(),
+            shots=10,
+            shots_done=5,
+            revision=1,
+            is_final=False,
+            seed=0,
+        )
+        return self.tell(connection, key, m.ClaimProgress(ref=ref, result=result))
+
     def finish(self, ref, connection=9, key=AGENT):
         result = TaskResult(
             task_id=ref.task_id,

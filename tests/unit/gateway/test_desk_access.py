@@ -3,11 +3,12 @@
 import msgspec
 import pytest
 
+from qmio_jupyter.core.inputs import OpenSession, Origin
 from qmio_jupyter.core.records import SnapshotSaved
 from qmio_jupyter.errors import ProtocolError
 from qmio_jupyter.gateway.links import PROVE_MS, STRANGER_BURST
 from qmio_jupyter.gateway.roles import ALLOWED, SESSIONLESS, UNANSWERED
-from qmio_jupyter.model.access import Booking, BookingKind, Role
+from qmio_jupyter.model.access import Booking, BookingKind, Enrolment, Role
 from qmio_jupyter.model.device import Snapshot
 from qmio_jupyter.model.ids import digest
 from qmio_jupyter.model.program import QASM3
@@ -294,6 +295,84 @@ def test_operators_book_and_everybody_sees_it(counter, keys):
     assert counter.ask(1, keys.ana, m.BookingShow(device="other")).bookings == ()
     assert isinstance(counter.ask(2, keys.operator, m.BookingCancel(booking_id=booking.booking_id)), m.Done)
     assert counter.ask(1, keys.ana, m.BookingShow()).bookings == ()
+
+
+def test_who_a_device_is_booked_for_is_for_those_and_operators(counter, keys):
+    counter.announce()
+    counter.hello(1, keys.ana)
+    counter.hello(2, keys.ben)
+    bookings = {
+        holder: Booking(
+            booking_id=counter.mint("b"),
+            device="echo",
+            kind=BookingKind.EXCLUSIVE,
+            holder=holder,
+            from_ms=counter.now_ms + 60_000 * hour,
+            until_ms=counter.now_ms + 60_000 * (hour + 1),
+            note=f"for {holder}",
+        )
+        for hour, holder in enumerate(("physics/ana", "physics", "chemistry"), 1)
+    }
+    for booking in bookings.values():
+        counter.ask(6, keys.operator, m.BookingCreate(booking=booking))
+    mine, ours, theirs = bookings.values()
+
+    def hidden(booking):
+        return msgspec.structs.replace(booking, holder=None, note="")
+
+    assert counter.ask(1, keys.ana, m.BookingShow()).bookings == (mine, ours, hidden(theirs))
+    assert counter.ask(2, keys.ben, m.BookingShow()).bookings == (hidden(mine), ours, hidden(theirs))
+    for name in ("operator", "monitor"):
+        assert counter.ask(5, getattr(keys, name), m.BookingShow()).bookings == (mine, ours, theirs)
+
+
+def test_a_session_of_some_devices_is_shown_nothing_of_the_others(counter, keys):
+    other = digest(b"other agent")
+    counter.run(counter.desk.enrol([Enrolment(key=other, role=Role.AGENT, device="other")], counter.now_ms))
+    shots = {
+        name: Snapshot(snapshot_id=digest(data), device=name, taken_ms=counter.now_ms, data=data)
+        for name, data in (("echo", b'{"a":1}'), ("other", b'{"a":2}'))
+    }
+    counter.announce(snapshot=shots["echo"])
+    counter.announce(8, other, device="other", snapshot=shots["other"])
+    for name in shots:
+        booking = Booking(
+            booking_id=counter.mint("b"),
+            device=name,
+            kind=BookingKind.MAINTENANCE,
+            holder=None,
+            from_ms=counter.now_ms + 60_000,
+            until_ms=counter.now_ms + 120_000,
+        )
+        counter.ask(6, keys.operator, m.BookingCreate(booking=booking))
+    grant = m.GrantCreate(
+        grant_id=counter.mint("g"), uid=1001, tenant="physics/ana", ttl_s=60, devices=("echo",)
+    )
+    counter.ask(5, keys.issuer, grant)
+    opening = OpenSession(
+        origin=Origin(1, 1, keys.ana),
+        session_id=counter.mint("s"),
+        uid=1001,
+        tenant="physics/ana",
+        lease_s=None,
+        cluster="c",
+        job_id="12",
+        grant_id=grant.grant_id,
+    )
+    step = counter.desk.core.handle(opening, counter.now_ms)
+    counter.store.commit(step.records).result(0)
+    (shown,) = step.effects
+    assert shown.session.devices == ("echo",)
+    counter.desk._links.add(1, keys.ana, counter.now_ms)
+    counter.desk._links.greet(1)
+    ids = {name: shot.snapshot_id for name, shot in shots.items()}
+    assert [d.description.name for d in counter.ask(1, keys.ana, m.DeviceList()).devices] == ["echo"]
+    assert [b.device for b in counter.ask(1, keys.ana, m.BookingShow()).bookings] == ["echo"]
+    assert counter.ask(1, keys.ana, m.BookingShow(device="other")).bookings == ()
+    assert counter.ask(1, keys.ana, m.SnapshotGet(device="echo")).snapshot == shots["echo"]
+    assert counter.ask(1, keys.ana, m.SnapshotGet(snapshot_id=ids["echo"])).snapshot == shots["echo"]
+    assert counter.code(1, keys.ana, m.SnapshotGet(device="other")) == "device"
+    assert counter.code(1, keys.ana, m.SnapshotGet(snapshot_id=ids["other"])) == "device"
 
 
 def test_an_agent_is_shown_snapshots_of_its_own_device_alone(counter, keys):

@@ -3,6 +3,7 @@
 import msgspec
 import pytest
 
+from qmio_jupyter.model.access import Role
 from qmio_jupyter.model.program import OCTETS
 from qmio_jupyter.model.task import TaskState
 from qmio_jupyter.wire import messages as m
@@ -107,6 +108,49 @@ def test_a_monitor_sees_all_tasks_but_no_results(ana, keys):
     assert [view.task_id for view in ana.ask(5, keys.monitor, m.TaskList()).views] == [task_id]
     assert ana.ask(5, keys.monitor, m.TaskShow(task_id=task_id)).view.task_id == task_id
     assert ana.code(5, keys.monitor, m.TaskResultGet(task_id=task_id)) == "auth.role"
+
+
+def test_partial_counts_go_to_the_owner_alone(ana, keys):
+    """Operators and monitors may watch a task; what it counted is its tenant's."""
+    ana.announce()
+    task_id = ana.submit()
+    ana.hello(3, keys.ana)
+    ana.ask(3, keys.ana, m.TaskWatch(task_id=task_id))
+    ana.ask(5, keys.monitor, m.TaskWatch(task_id=task_id))
+    ana.ask(6, keys.operator, m.TaskWatch(task_id=task_id))
+    (dispatch,) = ana.bodies(9, m.ClaimDispatch)
+    ana.progress(dispatch.ref)
+    counts = {number: len(ana.bodies(number, m.TaskPartial)) for number in (1, 3, 5, 6)}
+    assert counts == {1: 1, 3: 1, 5: 0, 6: 0}
+    assert ana.bodies(5, m.TaskEvent), "a monitor is still told that it changed"
+    assert ana.bodies(6, m.TaskEvent)
+
+
+@pytest.mark.parametrize(
+    "change", [{"tenant": "physics/eve"}, {"uid": 7}, {"role": Role.MONITOR, "uid": None, "tenant": None}]
+)
+def test_watches_and_session_end_with_a_change_of_who_the_key_is(ana, keys, change):
+    ana.announce()
+    task_id = ana.submit()
+    enrolment = {"key": keys.ana, "role": Role.USER, "uid": 1001, "tenant": "physics/ana"} | change
+    assert isinstance(ana.ask(6, keys.operator, m.KeyEnrol(**enrolment)), m.Done)
+    assert ana.desk._watchers.of(task_id) == ()
+    (dispatch,) = ana.bodies(9, m.ClaimDispatch)
+    ana.progress(dispatch.ref)
+    assert not ana.bodies(1, m.TaskPartial)
+    if enrolment["role"] is Role.USER:
+        assert ana.code(1, keys.ana, m.TaskShow(task_id=task_id)) == "auth.session"
+        session = ana.hello(1, keys.ana).session
+        assert (session.tenant, session.uid) == (enrolment["tenant"], enrolment["uid"])
+
+
+def test_a_new_note_ends_nothing(ana, keys):
+    ana.announce()
+    task_id = ana.submit()
+    request = m.KeyEnrol(key=keys.ana, role=Role.USER, uid=1001, tenant="physics/ana", note="laptop")
+    assert isinstance(ana.ask(6, keys.operator, request), m.Done)
+    assert ana.desk._watchers.of(task_id) == (1,)
+    assert isinstance(ana.ask(1, keys.ana, m.TaskShow(task_id=task_id)), m.TaskShown)
 
 
 def test_a_live_tasks_result_is_not_finished(ana, keys):
