@@ -129,19 +129,22 @@ def private_directory(path: Path) -> Path:
             code="config.file",
         ) from problem
     info = path.lstat()
+    hint = "Remove it or chmod 700 it, or set QMIO_HOME to a directory of your own."
     if stat.S_ISLNK(info.st_mode):
         fault = "is a symbolic link, which somebody may have planted"
     elif not stat.S_ISDIR(info.st_mode):
         fault = "is not a directory"
     elif info.st_uid != os.getuid():
         fault = f"belongs to another user (uid {info.st_uid})"
+        # In a shared directory its owner alone can remove it.
+        hint = "Set QMIO_HOME to a directory of your own on this node, and tell the administrator."
     elif info.st_mode & 0o077:
         fault = f"is open to others (mode {stat.S_IMODE(info.st_mode):04o})"
     else:
         return path
     raise ConfigError(
         f"{path} {fault}",
-        hint="Remove it or chmod 700 it, or set QMIO_HOME to a directory of your own.",
+        hint=hint,
         code="config.permissions",
     )
 
@@ -155,7 +158,7 @@ def _runtime(env: Mapping[str, str], mountinfo: str | None, tmp: Path, system: P
     found = [
         base / NAME
         for base in (Path(env.get("XDG_RUNTIME_DIR") or system), system)
-        if base.is_dir() and os.access(base, os.W_OK) and not is_network(base, mountinfo)
+        if os.access(base, os.W_OK) and base.is_dir() and not is_network(base, mountinfo)
     ]
     try:
         found.append(_first_local(env, mountinfo, tmp) / f"{NAME}-{os.getuid()}")
@@ -163,14 +166,27 @@ def _runtime(env: Mapping[str, str], mountinfo: str | None, tmp: Path, system: P
         if not found:
             raise
     for candidate in found:
-        if (candidate / CONNECTION_FILE).exists() and candidate.lstat().st_uid == os.getuid():
+        if _holds_word(candidate):
             return private_directory(candidate)
     return private_directory(found[0])
 
 
+def _holds_word(candidate: Path) -> bool:
+    """Return whether `candidate` is a directory of ours that holds a connection file.
+
+    The owner is looked at first: another user may have planted it, and closed it to us.
+    """
+    try:
+        info = candidate.lstat()
+        return info.st_uid == os.getuid() and (candidate / CONNECTION_FILE).exists()
+    except OSError:
+        return False
+
+
 def _first_local(env: Mapping[str, str], mountinfo: str | None, tmp: Path) -> Path:
     for candidate in (tmp, Path(env.get("TMPDIR") or tmp), Path("/var/tmp")):  # noqa: S108 - checked by private_directory
-        if candidate.is_dir() and not is_network(candidate, mountinfo):
+        # `access` first: below a directory that is closed to us, `is_dir` raises.
+        if os.access(candidate, os.F_OK) and candidate.is_dir() and not is_network(candidate, mountinfo):
             return candidate
     raise ConfigError(
         f"no node-local directory was found ({tmp} is on a network file system)",

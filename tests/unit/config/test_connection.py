@@ -14,6 +14,7 @@ from qmio_jupyter.config import connection
 from qmio_jupyter.config.connection import ConnectionFile
 from qmio_jupyter.config.secrets import read_secret, write_secret
 from qmio_jupyter.errors import ConfigError
+from tests.conftest import missing
 
 
 def sample(**changes: object) -> ConnectionFile:
@@ -97,7 +98,7 @@ def test_a_narrower_mode_is_fine(tmp_path: Path) -> None:
 @pytest.mark.root
 def test_another_users_file_is_refused(tmp_path: Path) -> None:
     if os.getuid() != 0:
-        pytest.skip("only root can give a file away")
+        missing("root, to give a file away,")
     path = tmp_path / "c.json"
     connection.write(path, sample())
     os.chown(path, 12345, 12345)

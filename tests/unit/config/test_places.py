@@ -12,6 +12,7 @@ from qmio_jupyter.config.filesystems import filesystem_type, is_network
 from qmio_jupyter.config.places import places, private_directory
 from qmio_jupyter.errors import ConfigError
 from qmio_jupyter.model.filesystems import REMOTE
+from tests.conftest import missing
 
 LOCAL = "22 1 8:1 / / rw,relatime shared:1 - ext4 /dev/sda1 rw\n"
 
@@ -143,10 +144,31 @@ def test_a_file_in_its_place_is_refused(tmp_path: Path) -> None:
         private_directory(tmp_path / "d")
 
 
+def test_a_directory_planted_by_another_user_is_an_error_that_says_what_to_do(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    somebody = os.getuid() + 1
+    monkeypatch.setattr(os, "getuid", lambda: somebody)
+    planted = tmp_path / f"qmio-{somebody}"
+    planted.mkdir(mode=0o700)
+    exists = Path.exists
+
+    def closed(path: Path) -> bool:
+        if path.parent == planted:
+            raise PermissionError(13, "Permission denied", str(path))
+        return exists(path)
+
+    monkeypatch.setattr(Path, "exists", closed)
+    with pytest.raises(ConfigError, match="another user") as caught:
+        places(environ(tmp_path), mountinfo=LOCAL, tmp=tmp_path, system=tmp_path / "none")
+    assert caught.value.code == "config.permissions"
+    assert "QMIO_HOME" in caught.value.hint
+
+
 @pytest.mark.root
 def test_another_users_directory_is_refused(tmp_path: Path) -> None:
     if os.getuid() != 0:
-        pytest.skip("only root can give a directory away")
+        missing("root, to give a directory away,")
     (tmp_path / "d").mkdir(mode=0o700)
     os.chown(tmp_path / "d", 12345, 12345)
     with pytest.raises(ConfigError, match="another user"):
