@@ -13,9 +13,9 @@ from typing import Any, Self, TypeVar
 
 from qmio_jupyter.client import flows
 from qmio_jupyter.client.conversation import Conversation
-from qmio_jupyter.client.events import Answered, ClientEvent, PartialArrived, Refused, TaskChanged, TaskLost
+from qmio_jupyter.client.events import Answered, ClientEvent, Refused
 from qmio_jupyter.client.flows import Ask, Flow, Reply
-from qmio_jupyter.client.handle import BaseHandle, OnChange, TaskRecord, counts_of
+from qmio_jupyter.client.handle import BaseHandle, OnChange, TaskRecord, counts_of, memory_of, tell
 from qmio_jupyter.client.locate import Locator, Say, locator_for
 from qmio_jupyter.client.sync import mint_task_id
 from qmio_jupyter.config.settings import ClientSettings, load
@@ -91,6 +91,10 @@ class AsyncTaskHandle(BaseHandle):
     async def counts(self, item: int = 0, binding: int = 0) -> list[tuple[str, int]]:
         """Wait for the result; return ``[(bitstring, count), ...]`` ordered by bitstring value."""
         return counts_of(await self.result(), item, binding)
+
+    async def memory(self, item: int = 0, binding: int = 0) -> list[str]:
+        """Wait for the result; return the bitstring of each shot; as the synchronous handle's."""
+        return memory_of(await self.result(), item, binding)
 
     async def cancel(self, timeout_s: float | None = 2.0) -> TaskView:
         """Ask for the task's end; return how it stands now (``cancelling`` while it still runs)."""
@@ -329,12 +333,6 @@ class AsyncClient:
     def _deliver(self, events: Sequence[ClientEvent]) -> None:
         for event in events:
             match event:
-                case TaskChanged(view=view) if view.task_id in self._records:
-                    self._records[view.task_id].see(view)
-                case PartialArrived(result=result) if result.task_id in self._records:
-                    self._records[result.task_id].see_partial(result)
-                case TaskLost(task_id=task_id, error=error) if task_id in self._records:
-                    self._records[task_id].lose(error)
                 case Answered(ticket=ticket, body=body, attachments=attachments):
                     future = self._pending.pop(ticket, None)
                     if future is not None and not future.done():
@@ -344,7 +342,7 @@ class AsyncClient:
                     if future is not None and not future.done():
                         future.set_exception(error)
                 case _:
-                    pass
+                    tell(self._records, event)
 
     # ------------------------------------------------------------------ the end
 

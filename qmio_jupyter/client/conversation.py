@@ -119,6 +119,9 @@ class Conversation:
                 self._unsent.clear()
                 self._seek_at = now_s
                 events += self.protocol.link_down(now_s)
+            elif change.state is LinkState.REFUSED:
+                _log.info("link to %s is refused: %s", dealer.endpoint, change.detail)
+                self.protocol.link_refused(f"{dealer.endpoint}: {change.detail}", now_s)
         return events
 
     def _seek(self, now_s: float) -> list[ClientEvent]:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
-from qmio_jupyter.errors import QmioError, TaskCancelledError, TaskError, TaskFailedError
+from qmio_jupyter.client.events import ClientEvent, PartialArrived, TaskChanged, TaskLost
+from qmio_jupyter.errors import QmioError, TaskCancelledError, TaskError, TaskFailedError, UsageError
 from qmio_jupyter.model.ids import TaskId
-from qmio_jupyter.model.result import TaskResult, outcomes
+from qmio_jupyter.model.result import ItemResult, TaskResult, outcomes, shot_memory
 from qmio_jupyter.model.task import Estimate, Stamp, TaskState, TaskView
 
 #: Called with the task's newest view and its newest partial counts, if any.
@@ -49,6 +50,27 @@ class TaskRecord:
         self.version += 1
         for listener in list(self.listeners):
             listener()
+
+
+def tell(records: Mapping[TaskId, TaskRecord], event: ClientEvent) -> bool:
+    """Have the record that `event` is about take it in; return whether there is one.
+
+    Looked up once: `records` holds them weakly, and the last handle may let go of one at any time.
+    """
+    record: TaskRecord | None = None
+    match event:
+        case TaskChanged(view=view):
+            if (record := records.get(view.task_id)) is not None:
+                record.see(view)
+        case PartialArrived(result=result):
+            if (record := records.get(result.task_id)) is not None:
+                record.see_partial(result)
+        case TaskLost(task_id=task_id, error=error):
+            if (record := records.get(task_id)) is not None:
+                record.lose(error)
+        case _:
+            pass
+    return record is not None
 
 
 class BaseHandle:
@@ -156,7 +178,38 @@ def counts_of(result: TaskResult, item: int = 0, binding: int = 0) -> list[tuple
 
     Raises
     ------
-    IndexError
+    TaskError
         If there is no such item or binding.
     """
-    return outcomes(result.items[item], binding)
+    return outcomes(_item(result, item, binding), binding)
+
+
+def memory_of(result: TaskResult, item: int = 0, binding: int = 0) -> list[str]:
+    """Return the bitstring of each shot of one item and binding, in order of execution.
+
+    Raises
+    ------
+    TaskError
+        If there is no such item or binding.
+    UsageError
+        If the task was not asked to keep its shots.
+    """
+    shots = shot_memory(_item(result, item, binding), binding)
+    if shots is None:
+        raise UsageError(
+            f"task {result.task_id} did not keep its single shots", hint="Run it again with --memory."
+        )
+    return shots
+
+
+def _item(result: TaskResult, item: int, binding: int) -> ItemResult:
+    """Return an item that has this binding."""
+    try:
+        found = result.items[item]
+        found.bindings[binding]
+    except IndexError:
+        raise TaskError(
+            f"task {result.task_id} has no item {item} with binding {binding}",
+            hint=f"It has {len(result.items)} items.",
+        ) from None
+    return found

@@ -21,7 +21,15 @@ from qmio_jupyter.client.events import (
     TaskLost,
 )
 from qmio_jupyter.client.watching import Watchlist
-from qmio_jupyter.errors import DeadlineError, GatewayError, LimitError, ProtocolError, QmioError, from_code
+from qmio_jupyter.errors import (
+    AuthError,
+    DeadlineError,
+    GatewayError,
+    LimitError,
+    ProtocolError,
+    QmioError,
+    from_code,
+)
 from qmio_jupyter.model.ids import TaskId
 from qmio_jupyter.wire.codec import attach, encode
 from qmio_jupyter.wire.frames import check_frames
@@ -57,6 +65,8 @@ RESEND_S = 2.0
 RESEND_MAX_S = 30.0
 #: Bytes per second that any line is believed to carry.
 SLOW_BYTES_S = 2**20
+#: A failed handshake explains a missed deadline for so long; with nobody there at all, none follows it.
+REFUSED_S = 10.0
 #: Pause before a request is repeated that the gateway could not take because it is stopping or restarting.
 RETRY_S = 0.5
 
@@ -112,6 +122,8 @@ class ClientProtocol:
         self._hello_at = 0.0
         self._hello_pause = RESEND_S
         self._hello_error: QmioError | None = None
+        #: Why and when the last handshake failed, since the link was up.
+        self._refusal: tuple[str, float] | None = None
         self._greetings = 0
         self._heard_at = 0.0
         self._ping_at = 0.0
@@ -147,7 +159,12 @@ class ClientProtocol:
     def link_up(self, now_s: float) -> None:
         """Take note that the link works (again), possibly to another gateway process: greet."""
         self._heard_at = now_s
+        self._refusal = None
         self._greet(now_s)
+
+    def link_refused(self, why: str, now_s: float) -> None:
+        """Take note that something is there, but that the handshake with it failed. The link is tried again."""
+        self._refusal = (why, now_s)
 
     def link_down(self, now_s: float) -> list[ClientEvent]:
         """Take note that the link is gone: requests wait for the next one.
@@ -240,7 +257,7 @@ class ClientProtocol:
         for ticket, request in list(self._requests.items()):
             if request.deadline <= now_s:
                 del self._requests[ticket]
-                events.append(Refused(ticket=ticket, error=self._late(request)))
+                events.append(Refused(ticket=ticket, error=self._late(request, now_s)))
         if self._phase is _Phase.GREETING and self._hello_at <= now_s:
             self._say_hello(now_s)
         if self._phase is not _Phase.READY:
@@ -371,8 +388,17 @@ class ClientProtocol:
             self._watches.forget(request.body.task_id)
         return events
 
-    def _late(self, request: _Request) -> QmioError:
+    def _late(self, request: _Request, now_s: float) -> QmioError:
         tag = str(request.body.__struct_config__.tag)
+        if self._phase is _Phase.DOWN and self._refusal is not None:
+            why, at = self._refusal
+            if now_s - at < REFUSED_S:
+                return AuthError(
+                    f"no link within {request.wait_s:g} s ({tag}): the handshake failed with {why}",
+                    hint="Its server key is another, or this key is not enrolled: see `jupyter qmio doctor`, and "
+                    "take the gateway's present connection file.",
+                    retryable=True,
+                )
         where = "the gateway did not answer" if self._phase is _Phase.READY else "no gateway could be reached"
         return DeadlineError(
             f"{where} within {request.wait_s:g} s ({tag})",

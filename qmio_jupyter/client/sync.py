@@ -19,9 +19,9 @@ from typing import Self, TypeVar
 
 from qmio_jupyter.client import flows
 from qmio_jupyter.client.conversation import Conversation
-from qmio_jupyter.client.events import Answered, ClientEvent, PartialArrived, Refused, TaskChanged, TaskLost
+from qmio_jupyter.client.events import Answered, ClientEvent, Refused
 from qmio_jupyter.client.flows import Ask, Flow, Reply
-from qmio_jupyter.client.handle import TaskRecord
+from qmio_jupyter.client.handle import TaskRecord, tell
 from qmio_jupyter.client.locate import Locator, Say, locator_for
 from qmio_jupyter.client.sync_handle import TaskHandle
 from qmio_jupyter.config.settings import ClientSettings, load
@@ -32,7 +32,7 @@ from qmio_jupyter.model.ids import DeviceName, Digest, TaskId, mint
 from qmio_jupyter.model.program import Program
 from qmio_jupyter.model.result import TaskResult
 from qmio_jupyter.model.task import TaskSpec, TaskState, TaskView
-from qmio_jupyter.wire.messages import GatewayState, Welcome
+from qmio_jupyter.wire.messages import GatewayState, TaskCancel, Welcome
 
 __all__ = ["Client", "TaskHandle", "connect", "mint_task_id"]
 
@@ -194,6 +194,19 @@ class Client:
     def cancel(self, task_id: TaskId, timeout_s: float | None = None) -> TaskView:
         """Cancel a task; return how it stands now."""
         return self.run(flows.cancel(task_id), timeout_s)
+
+    def cancel_later(self, task_id: TaskId, within_s: float) -> None:
+        """Have a task cancelled once a gateway answers, without waiting for it; for when none does now.
+
+        Given up after `within_s` seconds or when this client is closed; the task's handle shows what came of it.
+        """
+        self.check()
+
+        def command(now_s: float) -> None:
+            # No future waits for the answer; the protocol sends it as long as it takes.
+            self._conversation.request(TaskCancel(task_id=task_id), (), deadline_s=within_s, now_s=now_s)
+
+        self._do(command)
 
     def forget(self, task_id: TaskId, timeout_s: float | None = None) -> None:
         """Remove an ended task and its result."""
@@ -371,20 +384,9 @@ class Client:
     def _deliver(self, events: Sequence[ClientEvent]) -> None:
         if not events:
             return
-        news = False
         with self.changed:
-            for event in events:
-                match event:
-                    case TaskChanged(view=view) if view.task_id in self._records:
-                        self._records[view.task_id].see(view)
-                    case PartialArrived(result=result) if result.task_id in self._records:
-                        self._records[result.task_id].see_partial(result)
-                    case TaskLost(task_id=task_id, error=error) if task_id in self._records:
-                        self._records[task_id].lose(error)
-                    case _:
-                        continue
-                news = True
-            if news:
+            told = [tell(self._records, event) for event in events]
+            if any(told):
                 self.changed.notify_all()
         for event in events:
             if isinstance(event, Answered | Refused):

@@ -7,8 +7,8 @@ import time
 from collections.abc import Generator
 from typing import TYPE_CHECKING, Any
 
-from qmio_jupyter.client.handle import BaseHandle, OnChange, TaskRecord, counts_of
-from qmio_jupyter.errors import DeadlineError, GatewayError, TaskError
+from qmio_jupyter.client.handle import BaseHandle, OnChange, TaskRecord, counts_of, memory_of
+from qmio_jupyter.errors import DeadlineError, GatewayError
 from qmio_jupyter.model.result import TaskResult
 from qmio_jupyter.model.task import TaskView
 
@@ -93,14 +93,17 @@ class TaskHandle(BaseHandle):
 
     def counts(self, item: int = 0, binding: int = 0) -> list[tuple[str, int]]:
         """Wait for the result; return ``[(bitstring, count), ...]`` ordered by bitstring value."""
-        result = self.result()
-        try:
-            return counts_of(result, item, binding)
-        except IndexError:
-            raise TaskError(
-                f"task {self.task_id} has no item {item} with binding {binding}",
-                hint=f"It has {len(result.items)} items.",
-            ) from None
+        return counts_of(self.result(), item, binding)
+
+    def memory(self, item: int = 0, binding: int = 0) -> list[str]:
+        """Wait for the result; return the bitstring of each shot, in order of execution.
+
+        Raises
+        ------
+        UsageError
+            If the task was not asked to keep its shots (``--memory``).
+        """
+        return memory_of(self.result(), item, binding)
 
     def cancel(self, timeout_s: float | None = 2.0) -> TaskView:
         """Ask for the task's end; return how it stands now (``cancelling`` while it still runs)."""

@@ -17,11 +17,12 @@ from qmio_jupyter.client.spec import build_spec
 from qmio_jupyter.client.sync import TaskHandle, connect
 from qmio_jupyter.config import connection
 from qmio_jupyter.config.settings import ClientSettings, GatewayAddress
-from qmio_jupyter.errors import GatewayError, QmioError
+from qmio_jupyter.errors import DeadlineError, GatewayError, QmioError
 from qmio_jupyter.model.ids import digest
 from qmio_jupyter.model.program import OCTETS, Program
 from qmio_jupyter.model.task import TaskOptions, TaskSpec, TaskState
 from qmio_jupyter.testing.home import ECHO_ONLY, Home, wait_until
+from tests.conftest import missing
 
 PROGRAM = Program(digest=digest(b"x"), media_type=OCTETS, data=b"x")
 
@@ -257,7 +258,7 @@ with Client(settings=ClientSettings(timeout_s=20), locator=There()) as client:
 @pytest.mark.root
 def test_another_user_can_neither_read_nor_submit(home: Home) -> None:
     if os.getuid() != 0:
-        pytest.skip("a second unix user needs root")
+        missing("root, for a second unix user,")
     assert home.cli("up").returncode == 0
     for directory in (home.root, *home.root.parents):
         # The test's own directories must not be what keeps the stranger out.
@@ -277,6 +278,18 @@ def test_another_user_can_neither_read_nor_submit(home: Home) -> None:
     assert done.returncode == 0, done.stderr.decode()
     with connect(environ=home.environ, start=False) as client:
         assert client.tasks() == ()
+
+
+def test_a_cancel_asked_for_while_the_gateway_was_away_is_done_when_it_is_back(home: Home) -> None:
+    assert home.cli("up").returncode == 0
+    with connect(environ=home.environ, start=False, timeout_s=30) as client:
+        handle = client.submit(spec(seconds=60), [PROGRAM])
+        home.kill()
+        with pytest.raises(DeadlineError):
+            handle.cancel(timeout_s=0.5)
+        client.cancel_later(handle.task_id, 60)
+        assert home.cli("up").returncode == 0
+        assert handle.wait(30).state is TaskState.CANCELLED
 
 
 def test_the_next_configured_gateway_is_used_when_the_first_is_gone(home: Home, tmp_path: Path) -> None:

@@ -12,7 +12,7 @@ from qmio_jupyter.client.events import (
     TaskChanged,
     TaskLost,
 )
-from qmio_jupyter.client.protocol import PING_S, RESEND_S, RETRY_S, SLOW_BYTES_S, ClientProtocol
+from qmio_jupyter.client.protocol import PING_S, REFUSED_S, RESEND_S, RETRY_S, SLOW_BYTES_S, ClientProtocol
 from qmio_jupyter.client.watching import ASK_AGAIN_S, ENDED_KEPT, RECHECK_S, Watchlist
 from qmio_jupyter.errors import (
     AuthError,
@@ -370,6 +370,41 @@ def test_every_request_ends_at_its_deadline_whatever_the_link_does() -> None:
         assert isinstance(event.error, DeadlineError)
         assert "7 s" in event.error.message
         assert ("reached" in event.error.message) == (situation != "ready")
+
+
+def test_a_handshake_that_keeps_failing_is_what_a_missed_deadline_tells() -> None:
+    wire = Wire(greeted=False)
+    wire.ask(DeviceList(), deadline_s=7)
+    wire.later(6.9)
+    wire.protocol.link_refused("tcp://here:1: it refused our key", wire.now)
+    assert wire.sent() == []
+    wire.later(0.2)
+    wire.sent()
+    (event,) = wire.take()
+    assert isinstance(event, Refused)
+    assert isinstance(event.error, AuthError)
+    assert event.error.code == "auth"
+    assert "tcp://here:1: it refused our key" in event.error.message
+    assert "7 s" in event.error.message
+    assert "connection file" in event.error.hint
+
+
+@pytest.mark.parametrize("since", ["long ago", "the link was up"])
+def test_an_old_failure_of_the_handshake_explains_nothing(since: str) -> None:
+    wire = Wire(greeted=False)
+    wire.protocol.link_refused("it refused our key", wire.now)
+    if since == "long ago":
+        wire.later(REFUSED_S)
+    else:
+        wire.up()
+        wire.down()
+        wire.take()
+    wire.ask(DeviceList(), deadline_s=1)
+    wire.later(1.1)
+    wire.sent()
+    (event,) = wire.take()
+    assert isinstance(event, Refused)
+    assert isinstance(event.error, DeadlineError)
 
 
 def test_an_abandoned_request_is_silent() -> None:
