@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
+from qmio_jupyter.errors import QmioError
 from qmio_jupyter.notebook.run import Defaults
 
 if TYPE_CHECKING:
@@ -24,20 +25,33 @@ _lock = threading.Lock()
 def client(on_note: Callable[[str], None] | None = None) -> Client:
     """Return the process's client; the first call connects, and starts an embedded gateway if there is none.
 
+    A client that can be used no more (closed, or its I/O broke) gives way to a new one.
+
     Parameters
     ----------
     on_note : callable, optional
         Is given the one line that tells the user that a gateway was started.
     """
-    global _client, _owner
+    global _client, _owner  # noqa: PLW0603 - one per process, by design
     with _lock:
-        if _client is None or _owner != os.getpid():
+        found = current()
+        if found is None or not _is_usable(found):
+            close()
             # A forked child must not touch its parent's socket: it makes its own.
             from qmio_jupyter.client.sync import connect
 
-            _client, _owner = connect(on_note=on_note or _say), os.getpid()
+            _client = found = connect(on_note=on_note or _say)
+            _owner = os.getpid()
             atexit.register(close)
-        return _client
+        return found
+
+
+def _is_usable(found: Client) -> bool:
+    try:
+        found.check()
+    except QmioError:
+        return False
+    return True
 
 
 def current() -> Client | None:

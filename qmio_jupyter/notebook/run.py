@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from qmio_jupyter.errors import DeadlineError, NotYetError, QmioError
+from qmio_jupyter.errors import DeadlineError, GatewayError, NotYetError, QmioError
 from qmio_jupyter.model.task import StalePolicy, TaskOptions, TaskSpec, TaskState
 from qmio_jupyter.notebook.circuits import to_submission
 from qmio_jupyter.notebook.grammar import RunOptions
@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 
 #: How long an interrupted cell waits for its task to end.
 CANCEL_S = 2.0
+#: So long the wish to cancel waits for a gateway that was away when the cell was interrupted.
+CANCEL_LATER_S = 600.0
 #: A gateway that has not answered for so long is mentioned.
 SILENT_S = 2.0
 
@@ -70,7 +72,10 @@ def submit(
     except KeyboardInterrupt:
         # It may have been accepted a moment before: then it must not run on unseen.
         with suppress(QmioError):
-            client.cancel(task_id, timeout_s=CANCEL_S)
+            try:
+                client.cancel(task_id, timeout_s=CANCEL_S)
+            except DeadlineError:
+                client.cancel_later(task_id, CANCEL_LATER_S)
         raise
 
 
@@ -118,7 +123,7 @@ def follow(
     try:
         _wait(client, handle, line, timeout_s)
     except KeyboardInterrupt:
-        line.end(_interrupted(handle, cancel=cancel_on_interrupt))
+        line.end(_interrupted(client, handle, cancel=cancel_on_interrupt))
         raise
     except QmioError:
         line.end(f"{status_text(handle.view)}. It goes on: %qpu attach {handle.task_id}")
@@ -147,19 +152,31 @@ def _wait(client: Client, handle: TaskHandle, line: StatusLine, timeout_s: float
             line.update(status_text(handle.view, connected=client.unreachable_s < SILENT_S))
 
 
-def _interrupted(handle: TaskHandle, *, cancel: bool) -> str:
+def _interrupted(client: Client, handle: TaskHandle, *, cancel: bool) -> str:
     """Cancel an interrupted cell's task, wait a moment for it to end, and return what to say."""
     task_id = handle.task_id
     if not cancel:
         return f"{task_id}: left running. Come back with %qpu attach {task_id}, or %qpu cancel {task_id}."
+    how = f"%qpu cancel {task_id}"
     try:
-        handle.cancel(timeout_s=CANCEL_S)
+        try:
+            handle.cancel(timeout_s=CANCEL_S)
+        except DeadlineError:
+            # Nobody has confirmed it: the task may run on, and the user must know.
+            client.cancel_later(task_id, CANCEL_LATER_S)
+            return (
+                f"{task_id}: interrupted, but no gateway could be told yet: it may run on. It is cancelled if one "
+                f"answers this kernel within {CANCEL_LATER_S / 60:g} min; to be sure: {how}"
+            )
+    except QmioError as error:
+        return f"{task_id}: interrupted, but not cancelled ({how}): {error.one_line()}"
+    try:
         if not handle.done():
             handle.wait(CANCEL_S)
-    except DeadlineError:
+    except (DeadlineError, GatewayError):
         return f"{task_id}: interrupted; being cancelled. See %qpu status {task_id}."
     except QmioError as error:
-        return f"{task_id}: interrupted, but not cancelled: {error.one_line()}"
+        return f"{task_id}: interrupted and asked to end: {error.one_line()}"
     if handle.view.state is TaskState.CANCELLED:
         return f"{task_id}: interrupted and cancelled."
     return f"{task_id}: interrupted, but it had {handle.view.state} before. See %qpu result {task_id}."

@@ -81,6 +81,8 @@ class FakeClient:
         self.known = {name: device_view(name) for name in ("ideal", "echo")}
         self.closed = False
         self.cancelled: list[str] = []
+        #: What `cancel_later` was asked for.
+        self.later: list[tuple[str, float]] = []
         #: Called with (client, task id) right after a submit.
         self.script: Callable[[FakeClient, str], None] = FakeClient.complete
         #: What `cancel` leads to.
@@ -173,6 +175,9 @@ class FakeClient:
         if self.records[task_id].view.state.is_final:
             return self.records[task_id].view
         return self.move(task_id, state=self.cancel_state, position=None)
+
+    def cancel_later(self, task_id: str, within_s: float) -> None:
+        self.later.append((task_id, within_s))
 
     def devices(self, timeout_s: float | None = None) -> tuple[DeviceView, ...]:
         self.asked.append("devices")

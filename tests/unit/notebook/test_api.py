@@ -8,7 +8,8 @@ from typing import Any
 import pytest
 
 import qmio_jupyter
-from qmio_jupyter.errors import NotYetError, TaskError, TaskFailedError, UsageError
+from qmio_jupyter.client import sync
+from qmio_jupyter.errors import GatewayError, NotYetError, TaskError, TaskFailedError, UsageError
 from qmio_jupyter.model.task import TaskState
 from qmio_jupyter.notebook import api, link
 from qmio_jupyter.notebook.grammar import RunOptions
@@ -127,6 +128,21 @@ def test_configure(fake: Any) -> None:
         qmio_jupyter.configure(shots=7, devise="echo")
     assert link.defaults().shots == 5
     assert qmio_jupyter.configure(shots=None).shots == 1000
+
+
+def test_a_client_that_broke_gives_way_to_a_new_one(fake: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    first = link.client()
+
+    def broken() -> None:
+        raise GatewayError("the client's I/O failed", code="internal", retryable=False)
+
+    monkeypatch.setattr(first, "check", broken)
+    second = type(fake)()
+    monkeypatch.setattr(sync, "connect", lambda **_: second)
+    assert link.client() is second
+    assert first.closed
+    assert link.client() is second
+    assert not second.closed
 
 
 def test_a_forked_child_makes_its_own_client(fake: Any, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from qmio_jupyter.errors import GatewayError
+from qmio_jupyter.errors import DeadlineError, GatewayError
 from qmio_jupyter.model.task import TaskState
 from qmio_jupyter.notebook import run as running
 from qmio_jupyter.notebook.circuits import Text
@@ -62,6 +62,46 @@ def test_a_task_that_ended_otherwise_after_an_interrupt_is_told(
         running.follow(fake, handle, screen)
     assert "had completed before" in screen.said[-1]
     assert handle.state is TaskState.COMPLETED
+
+
+def test_a_cancel_that_no_gateway_has_heard_is_said_and_sent_later(
+    fake: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fake.script = lambda *_: None
+    handle = submit(fake)
+
+    def wait(*_: Any) -> Any:
+        raise KeyboardInterrupt
+
+    def cancel(*_: Any, **__: Any) -> Any:
+        raise DeadlineError("no gateway could be reached within 2 s (task.cancel)")
+
+    monkeypatch.setattr(type(handle), "wait", wait)
+    monkeypatch.setattr(fake, "cancel", cancel)
+    screen = Screen()
+    with pytest.raises(KeyboardInterrupt):
+        running.follow(fake, handle, screen)
+    assert "being cancelled" not in screen.said[-1]
+    assert "no gateway could be told yet: it may run on" in screen.said[-1]
+    assert f"%qpu cancel {handle.task_id}" in screen.said[-1]
+    assert fake.later == [(handle.task_id, running.CANCEL_LATER_S)]
+
+
+def test_an_interrupted_submit_is_cancelled_later_too(fake: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    tried: list[str] = []
+
+    def interrupt(*_: Any, task_id: str, **__: Any) -> Any:
+        tried.append(task_id)
+        raise KeyboardInterrupt
+
+    def cancel(*_: Any, **__: Any) -> Any:
+        raise DeadlineError("no gateway")
+
+    monkeypatch.setattr(fake, "submit", interrupt)
+    monkeypatch.setattr(fake, "cancel", cancel)
+    with pytest.raises(KeyboardInterrupt):
+        submit(fake)
+    assert fake.later == [(tried[0], running.CANCEL_LATER_S)]
 
 
 def test_an_interrupt_without_a_gateway_says_that_nothing_was_cancelled(
