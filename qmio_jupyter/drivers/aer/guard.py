@@ -15,22 +15,43 @@ MAX_CLBITS: Final = 65_536
 #: The only file a program may include, by version.
 _LIBRARY: Final = {2: "qelib1.inc", 3: "stdgates.inc"}
 
-_TOKEN: Final = re.compile(
-    r"""(?P<comment>//[^\n]*|/\*.*?(?:\*/|\Z))|(?P<string>"[^"\n]*"|'[^'\n]*')|(?P<word>[^\W\d]\w*)""",
-    re.DOTALL,
+_CODE: Final = (
+    r"""(?P<comment>//[^\n]*|/\*.*?(?:\*/|\Z))|(?P<string>"[^"\n]*"|'[^'\n]*')|(?P<word>[^\W\d]\w*)"""
 )
+#: What OpenQASM 3 reads to the end of its line whatever it holds, a comment's beginning included.
+_LINE: Final = r"(?P<line>(?:\#pragma|\bpragma\b|@)[^\r\n]*)|"
+_TOKEN: Final = {2: re.compile(_CODE, re.DOTALL), 3: re.compile(_LINE + _CODE, re.DOTALL)}
+_PLAIN_INCLUDE: Final = re.compile(r'\binclude\s+"stdgates\.inc"\s*;')
+#: Where readers of OpenQASM 3 may differ in what is text, comment or code.
+_NOT_PLAIN: Final = re.compile(r"""["'@#\\]|pragma|include""")
+_LONE_RETURN: Final = re.compile(r"\r(?!\n)")
 _QUANTUM: Final = re.compile(r"\bqubit\s*\[\s*(\d[\d_]*)\s*\]|\bqreg\s+\w+\s*\[\s*(\d[\d_]*)\s*\]")
 _CLASSICAL: Final = re.compile(r"\bbit\s*\[\s*(\d[\d_]*)\s*\]|\bcreg\s+\w+\s*\[\s*(\d[\d_]*)\s*\]")
 
 
-def blank_comments(text: str) -> str:
-    """Return `text` with comments turned to spaces: every other character keeps its line and column."""
+def blank_comments(text: str, version: int = 3) -> str:
+    """Return `text` with comments, pragmas and annotations turned to spaces: all else keeps its line and column."""
 
     def blank(match: re.Match[str]) -> str:
         found = match.group()
-        return re.sub(r"[^\n]", " ", found) if match.lastgroup == "comment" else found
+        return re.sub(r"[^\n]", " ", found) if match.lastgroup in ("comment", "line") else found
 
-    return _TOKEN.sub(blank, text)
+    return _TOKEN[version].sub(blank, text)
+
+
+def is_plain(text: str) -> bool:
+    """Return whether an OpenQASM 3 text holds nothing that two readers may take apart in two ways.
+
+    Qiskit's own reader opens every file that a program includes. It gets only texts in which this module surely
+    sees the same comments and includes as it does: no strings but the standard library's name, no pragmas, no
+    annotations. The reference reader opens no file, and takes all of them.
+    """
+    if _LONE_RETURN.search(text):
+        return False
+    comments = [m.group() for m in _TOKEN[2].finditer(text) if m.lastgroup == "comment"]
+    if any(comment.startswith("/*") and "/*" in comment[2:] for comment in comments):
+        return False  # a reader that nests comments ends this one elsewhere
+    return _NOT_PLAIN.search(_PLAIN_INCLUDE.sub("", blank_comments(text, 2))) is None
 
 
 def place(text: str, offset: int) -> str:
@@ -40,7 +61,7 @@ def place(text: str, offset: int) -> str:
 
 
 def check_text(text: str, version: int, max_qubits: int) -> str:
-    """Return the text without its comments, if it may be given to a parser.
+    """Return the text without its comments, pragmas and annotations, if it may be given to a parser.
 
     Raises
     ------
@@ -48,7 +69,7 @@ def check_text(text: str, version: int, max_qubits: int) -> str:
         ``program.too_wide`` for more qubits than `max_qubits`, ``program.too_large`` for more than `MAX_CLBITS`
         bits, ``program.unsupported`` for an included file that is not the standard library of gates.
     """
-    code = blank_comments(text)
+    code = blank_comments(text, version)
     _check_includes(code, version)
     _check_sum(code, _QUANTUM, max_qubits, "qubits", "program.too_wide")
     _check_sum(code, _CLASSICAL, MAX_CLBITS, "classical bits", "program.too_large")
@@ -57,7 +78,7 @@ def check_text(text: str, version: int, max_qubits: int) -> str:
 
 def _check_includes(code: str, version: int) -> None:
     library = _LIBRARY[version]
-    tokens = [m for m in _TOKEN.finditer(code) if m.lastgroup != "comment"]
+    tokens = [m for m in _TOKEN[version].finditer(code) if m.lastgroup in ("string", "word")]
     for index, token in enumerate(tokens):
         if token.lastgroup != "word" or token.group() != "include":
             continue

@@ -109,7 +109,7 @@ def _qasm2_error(message: str) -> ProgramError:
 def _read_qasm3(text: str, max_qubits: int) -> QuantumCircuit:
     guard.check_text(text, 3, max_qubits)
     try:
-        circuit = _read_quickly(text)
+        circuit = _read_quickly(text) if guard.is_plain(text) else None
         return circuit if circuit is not None else reference.read(text, max_qubits)
     except (MemoryError, QmioError):
         raise

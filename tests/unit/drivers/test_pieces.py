@@ -77,6 +77,9 @@ def test_blanking_keeps_every_line_break(text):
         '// include "/etc/passwd";\ninclude "stdgates.inc";',
         "qubit[256] q;",
         "qubit[1_0] includes;",
+        "#pragma qubit[500] /* include 'x'\nqubit q;",
+        "pragma include 'x'\nqubit q;",
+        "@note include 'x'\nqubit q;",
     ],
 )
 def test_the_guard_lets_good_text_through(text):
@@ -101,6 +104,45 @@ def test_the_guard_refuses(text, code):
     with pytest.raises(ProgramError, match="line 1, column 1") as caught:
         guard.check_text(text, 3, 256)
     assert caught.value.code == code
+
+
+@pytest.mark.parametrize("line", ["#pragma x", "pragma x", "@x", "@x.y", "#pragma", "  @ x"])
+@pytest.mark.parametrize("opening", ["/*", '"', "/* */ /*", "//"])
+def test_a_line_of_its_own_hides_no_include_behind_it(line, opening):
+    text = f'{line} {opening}\ninclude "/etc/passwd";\n{line} */ "'
+    with pytest.raises(ProgramError, match="line 2, column 1"):
+        guard.check_text(text, 3, 256)
+    assert not guard.is_plain(text)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "qubit q;",
+        'OPENQASM 3.0;\ninclude "stdgates.inc";\r\nqubit q; // don\'t "look" @ this, #pragma\n/* include */ h q;',
+        'include\n"stdgates.inc" ;',
+    ],
+)
+def test_plain_texts(text):
+    assert guard.is_plain(text)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        '"\\" x" include "/etc/passwd"; "";',
+        '"abc\n" include "/etc/passwd"; "";',
+        "' include \"/etc/passwd\"; '",
+        "include 'stdgates.inc';",
+        '// \r /*\n include "/etc/passwd"; //*/',
+        "1e5pragma /*\n qubit q; //*/",
+        '/* /* */ // */ include "/etc/passwd";',
+        'include "stdgates.inc", "x";',
+        'bit[2] c = "01";',
+    ],
+)
+def test_texts_that_readers_may_take_apart_in_two_ways_are_not_plain(text):
+    assert not guard.is_plain(text)
 
 
 def expression(text):
