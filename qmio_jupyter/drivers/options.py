@@ -5,7 +5,8 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 
-from qmio_jupyter.errors import ConfigError, DeviceError, QmioError
+from qmio_jupyter.errors import ConfigError, DeviceError, ProgramError, QmioError
+from qmio_jupyter.model.task import ParameterMatrix
 
 
 class Options:
@@ -91,3 +92,19 @@ class Options:
         if self._is_user:
             return DeviceError(message, hint=hint, code="device.option")
         return ConfigError(message, hint=hint)
+
+
+def check_rows(matrix: ParameterMatrix) -> None:
+    """Refuse many rows without a column: a few bytes that would stand for any number of runs.
+
+    Raises
+    ------
+    ProgramError
+        ``program.parameters``.
+    """
+    if not matrix.names and matrix.bindings > 1:
+        raise ProgramError(
+            f"the parameters have {matrix.bindings} rows and no column",
+            hint="Leave them out, or ask for more shots.",
+            code="program.parameters",
+        )

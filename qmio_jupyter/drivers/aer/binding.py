@@ -8,6 +8,7 @@ from typing import Any
 
 from qiskit import QuantumCircuit
 
+from qmio_jupyter.drivers.options import check_rows
 from qmio_jupyter.errors import ProgramError
 from qmio_jupyter.model.task import ParameterMatrix
 
@@ -37,6 +38,7 @@ def rows(circuit: QuantumCircuit, matrix: ParameterMatrix | None) -> list[Bindin
         raise _wrong(f"the program has no parameter {', '.join(map(repr, extra))}", known)
     if matrix is None:
         return [{}]
+    check_rows(matrix)
     width = len(names)
     values = struct.unpack(f"<{matrix.bindings * width}d", matrix.data)
     for index, value in enumerate(values):
@@ -46,7 +48,7 @@ def rows(circuit: QuantumCircuit, matrix: ParameterMatrix | None) -> list[Bindin
     order = [wanted[name] for name in names]
     return [
         dict(zip(order, values[start : start + width], strict=True))
-        for start in (range(0, len(values), width) if width else [0] * matrix.bindings)
+        for start in (range(0, len(values), width) if width else [0])
     ]
 
 

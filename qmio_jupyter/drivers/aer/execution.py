@@ -17,10 +17,12 @@ from qmio_jupyter.drivers.aer.compiling import compile_for, simulator
 from qmio_jupyter.drivers.aer.outcomes import Tally, layout
 from qmio_jupyter.drivers.aer.read import read_program
 from qmio_jupyter.drivers.seeds import batch_seed, batches
+from qmio_jupyter.drivers.workers import deaths
+from qmio_jupyter.drivers.workers.channel import RESULT_BYTES
 from qmio_jupyter.drivers.workers.pool import RUNNING
-from qmio_jupyter.errors import AgentError, ProgramError
+from qmio_jupyter.errors import AgentError, LimitError, ProgramError
 from qmio_jupyter.model.program import Program
-from qmio_jupyter.model.result import ItemResult, Register, TaskResult
+from qmio_jupyter.model.result import ItemResult, Register, TaskResult, key_width
 from qmio_jupyter.ports import Run
 
 #: Partial results per second, at most.
@@ -157,6 +159,7 @@ class Runner:
             )
             plans.append(plan)
             bound.append(binding.rows(plan.circuit, item.parameters))
+        _check_size(self._run, plans)
         self._compiled_s = time.monotonic() - began
         self._on_stage(RUNNING)
         for index, plan in enumerate(plans):
@@ -207,6 +210,36 @@ class Runner:
             durations=(("compiled", self._compiled_s), ("on_device", self._on_device_s), ("measured", 0.0)),
             software=SOFTWARE,
         )
+
+
+def _check_size(run: Run, plans: Sequence[Plan]) -> None:
+    """Refuse what no message could carry in the end, before it is run for nothing.
+
+    Raises
+    ------
+    LimitError
+        ``limit.size``, naming how many shots per item would fit if it is for their memory.
+    """
+    fixed = 0
+    per_shot = 0
+    memory = 0
+    for item, plan in zip(run.spec.items, plans, strict=True):
+        width = key_width(plan.circuit.num_clbits)
+        # At the least: the layout, and one outcome with its count per binding.
+        fixed += len(msgspec.msgpack.encode(plan.registers)) + item.bindings * (width + 8)
+        if run.spec.options.memory:
+            per_shot += item.bindings * width
+            memory += item.shots * item.bindings * width
+    if fixed + memory <= RESULT_BYTES:
+        return
+    if memory == 0 or fixed >= RESULT_BYTES:
+        raise deaths.out_of_room(fixed)
+    fitting = (RESULT_BYTES - fixed) // per_shot
+    raise LimitError(
+        f"every shot kept takes {fixed + memory} bytes, a message carries {RESULT_BYTES}",
+        hint=f"Ask for at most {fitting} shots per item, or leave out memory.",
+        code="limit.size",
+    )
 
 
 def _run_batch(circuit: QuantumCircuit, plan: Plan, shots: int, seed: int, tally: Tally) -> None:

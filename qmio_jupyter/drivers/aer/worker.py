@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import resource
 from pathlib import Path
@@ -12,11 +13,12 @@ import msgspec
 from qmio_jupyter.drivers.aer import compiling, read
 from qmio_jupyter.drivers.aer.execution import Planner, Runner
 from qmio_jupyter.drivers.workers import deaths
-from qmio_jupyter.drivers.workers.channel import Channel, ChannelClosedError
+from qmio_jupyter.drivers.workers.channel import Channel, ChannelClosedError, MessageTooLargeError
 from qmio_jupyter.drivers.workers.messages import Done, Failed, Job, Partial, Stage
 from qmio_jupyter.errors import QmioError
 from qmio_jupyter.model.ids import digest
 from qmio_jupyter.model.program import QASM3, Program
+from qmio_jupyter.model.result import TaskResult
 
 #: Widest program read; the method may refuse earlier.
 MAX_QUBITS: Final = int(os.environ.get("QMIO_WORKER_MAX_QUBITS", "256"))
@@ -49,7 +51,11 @@ def serve(channel: Channel) -> None:
             job = msgspec.msgpack.decode(channel.receive(None), type=Job)
             _allow_processor_time(job.cpu_s)
             answer = _answer(job, planner, channel, limit)
-            channel.send(answer)
+            try:
+                channel.send(answer)
+            except MessageTooLargeError as problem:
+                answer = _failed(deaths.out_of_room(problem.size), is_last=answer.is_last)
+                channel.send(answer)
         except ChannelClosedError:
             return
         if answer.is_last:
@@ -61,18 +67,26 @@ def _answer(job: Job, planner: Planner, channel: Channel, limit: int) -> Done | 
         job.run,
         job.run.spec.device,
         planner,
-        lambda result: channel.send(Partial(result=result)),
+        lambda result: _send_partial(channel, result),
         lambda stage: channel.send(Stage(stage=stage)),
     )
     try:
         result = runner.run()
     except QmioError as error:
         is_last = error.code.startswith("agent") or _address_space() > _WORN_SHARE * limit
-        return Failed(code=error.code, message=error.message, hint=error.hint, is_last=is_last)
+        return _failed(error, is_last=is_last)
     except MemoryError:
-        short = deaths.out_of_memory(limit)
-        return Failed(code=short.code, message=short.message, hint=short.hint, is_last=True)
+        return _failed(deaths.out_of_memory(limit), is_last=True)
     return Done(result=result, is_last=_address_space() > _WORN_SHARE * limit)
+
+
+def _failed(error: QmioError, *, is_last: bool) -> Failed:
+    return Failed(code=error.code, message=error.message, hint=error.hint, is_last=is_last)
+
+
+def _send_partial(channel: Channel, result: TaskResult) -> None:
+    with contextlib.suppress(MessageTooLargeError):  # the final result says so
+        channel.send(Partial(result=result))
 
 
 def _allow_processor_time(cpu_s: float) -> None:

@@ -9,9 +9,15 @@ from typing import Final
 
 import msgspec
 
+from qmio_jupyter.wire.messages import Limits
+
 _LENGTH: Final = struct.Struct("!I")
-#: Largest message; more is a defect, not a result.
-MAX_BYTES: Final = 2**31
+#: Largest job: its programs may have come in several messages of the wire.
+JOB_BYTES: Final = 2**31
+#: Largest result: what one message of the wire carries.
+RESULT_BYTES: Final = Limits().message_bytes
+#: Largest message from a worker: a result, and what is said around it.
+ANSWER_BYTES: Final = RESULT_BYTES + 2**16
 _CHUNK: Final = 1 << 20
 
 
@@ -23,11 +29,29 @@ class ChannelTimeoutError(Exception):
     """Nothing complete came in time."""
 
 
-class Channel:
-    """One end of a socket pair; one thread at a time."""
+class MessageTooLargeError(Exception):
+    """More than the other end takes (then nothing was sent), or than this end takes (then close it)."""
 
-    def __init__(self, sock: socket.socket) -> None:
+    def __init__(self, size: int, most: int) -> None:
+        super().__init__(f"{size} bytes, {most} are taken")
+        self.size = size
+
+
+class Channel:
+    """One end of a socket pair; one thread at a time.
+
+    Parameters
+    ----------
+    sock : socket.socket
+        A connected stream.
+    send_bytes, receive_bytes : int
+        Largest message either way.
+    """
+
+    def __init__(self, sock: socket.socket, *, send_bytes: int, receive_bytes: int) -> None:
         self._socket = sock
+        self._send_bytes = send_bytes
+        self._receive_bytes = receive_bytes
         self._buffer = bytearray()
         self._encoder = msgspec.msgpack.Encoder()
 
@@ -38,8 +62,12 @@ class Channel:
         ------
         ChannelClosedError
             If the other end is gone.
+        MessageTooLargeError
+            If the other end would not take it; nothing was sent.
         """
         data = self._encoder.encode(message)
+        if len(data) > self._send_bytes:
+            raise MessageTooLargeError(len(data), self._send_bytes)
         try:
             self._socket.settimeout(None)
             self._socket.sendall(_LENGTH.pack(len(data)))
@@ -53,19 +81,31 @@ class Channel:
         Raises
         ------
         ChannelClosedError
-            If the other end is gone, or sent more than `MAX_BYTES`.
+            If the other end is gone.
         ChannelTimeoutError
             If no whole message came in time; what came of it is kept.
+        MessageTooLargeError
+            If the message is larger than agreed; none of it was read.
         """
         until = None if timeout_s is None else time.monotonic() + timeout_s
         self._fill(_LENGTH.size, until)
         (length,) = _LENGTH.unpack_from(self._buffer)
-        if length > MAX_BYTES:
-            raise ChannelClosedError
+        if length > self._receive_bytes:
+            raise MessageTooLargeError(length, self._receive_bytes)
         self._fill(_LENGTH.size + length, until)
         data = bytes(memoryview(self._buffer)[_LENGTH.size : _LENGTH.size + length])
         del self._buffer[: _LENGTH.size + length]
         return data
+
+    @classmethod
+    def of_agent(cls, sock: socket.socket) -> Channel:
+        """Return the agent's end: jobs out, answers in."""
+        return cls(sock, send_bytes=JOB_BYTES, receive_bytes=ANSWER_BYTES)
+
+    @classmethod
+    def of_worker(cls, sock: socket.socket) -> Channel:
+        """Return the worker's end: jobs in, answers out."""
+        return cls(sock, send_bytes=ANSWER_BYTES, receive_bytes=JOB_BYTES)
 
     def close(self) -> None:
         """Close this end."""

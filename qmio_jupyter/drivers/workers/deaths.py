@@ -5,7 +5,8 @@ from __future__ import annotations
 import os
 import signal
 
-from qmio_jupyter.errors import AgentError
+from qmio_jupyter.drivers.workers.channel import RESULT_BYTES
+from qmio_jupyter.errors import AgentError, LimitError
 
 _OUT_OF_MEMORY = (
     "memory allocation of",
@@ -63,4 +64,23 @@ def out_of_time(what: str) -> AgentError:
     """Return the error for a job that ran into a time limit."""
     return AgentError(
         f"the program {what}", code="agent.timeout", hint="Make it smaller, or ask for fewer shots."
+    )
+
+
+def out_of_room(size: int) -> LimitError:
+    """Return the error for a job whose result takes `size` bytes, more than a message carries."""
+    return LimitError(
+        f"the result takes {size} bytes, a message carries {RESULT_BYTES}",
+        code="limit.size",
+        hint="Ask for fewer shots, items or bindings, or leave out memory.",
+    )
+
+
+def defect(problem: Exception) -> AgentError:
+    """Return the error for a worker that answered what nobody can use, or that nobody could ask."""
+    return AgentError(
+        f"the worker could not be used ({type(problem).__name__})",
+        code="agent.worker",
+        hint="Make the program smaller, or submit again.",
+        detail=str(problem)[:1000],
     )

@@ -201,7 +201,7 @@ class ForkServer:
         finally:
             os.close(append_fd)
             os.close(status_write)
-        return Worker(spawned.pid, descriptors[0], Channel(ours), error_fd, status_fd)
+        return Worker(spawned.pid, descriptors[0], Channel.of_agent(ours), error_fd, status_fd)
 
     def _gives_up(self) -> bool:
         return self._is_closed  # set by another thread meanwhile

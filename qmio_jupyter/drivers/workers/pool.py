@@ -11,7 +11,7 @@ from typing import Final
 import msgspec
 
 from qmio_jupyter.drivers.workers import deaths
-from qmio_jupyter.drivers.workers.channel import ChannelClosedError, ChannelTimeoutError
+from qmio_jupyter.drivers.workers.channel import ChannelClosedError, ChannelTimeoutError, MessageTooLargeError
 from qmio_jupyter.drivers.workers.fork import ForkServer, Worker
 from qmio_jupyter.drivers.workers.messages import Done, Failed, FromWorker, Job, Partial, Stage
 from qmio_jupyter.errors import AgentError, QmioError, TaskCancelledError, from_code
@@ -145,7 +145,7 @@ class Pool:
         """Have a worker ready before there is a job for it; a failure is told to the next job."""
         try:
             return self._server.spawn()
-        except AgentError:
+        except Exception:  # noqa: BLE001 - whatever it is, the next job's own attempt names it
             return None
 
     def _take(self) -> _Ticket | None:
@@ -164,8 +164,11 @@ class Pool:
                 if worker is None:
                     worker = self._server.spawn()
                 outcome, worker = self._run_once(ticket, worker)
-            except AgentError as error:
-                outcome, worker = error, None
+            except Exception as problem:  # noqa: BLE001 - a job may cost its worker, never this thread
+                if worker is not None:
+                    worker.close()
+                outcome = problem if isinstance(problem, AgentError) else deaths.defect(problem)
+                worker = None
             if (
                 isinstance(outcome, AgentError)
                 and outcome.retryable
@@ -215,6 +218,8 @@ class Pool:
                 data = worker.channel.receive(max(0.0, began + allowed - time.monotonic()))
             except ChannelTimeoutError:
                 return deaths.out_of_time(f"took longer than {allowed:g} s {what}"), False
+            except MessageTooLargeError as problem:
+                return deaths.out_of_room(problem.size), False
             match msgspec.msgpack.decode(data, type=FromWorker):
                 case Stage(stage=stage):
                     if stage == RUNNING:

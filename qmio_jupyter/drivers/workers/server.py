@@ -129,7 +129,7 @@ def _become_worker(
             (resource.RLIMIT_AS, request.memory_bytes),
         ):
             resource.setrlimit(what, (most, most))
-        body.serve(Channel(socket.socket(fileno=channel_fd)))
+        body.serve(Channel.of_worker(socket.socket(fileno=channel_fd)))
         code = 0
     except BaseException:  # noqa: BLE001 - the last line of defence of a process that is about to end
         traceback.print_exc()

@@ -13,6 +13,7 @@ from qiskit import QuantumCircuit, qpy
 from qmio_jupyter.drivers.aer.read import NEWEST_QPY
 from qmio_jupyter.errors import TaskCancelledError
 from qmio_jupyter.model.program import OCTETS, QASM2, QASM3, QPY
+from qmio_jupyter.model.task import ParameterMatrix
 from qmio_jupyter.testing import runs
 from qmio_jupyter.testing.runs import program, qasm2, qasm3
 
@@ -81,6 +82,36 @@ REFUSED = {
         QASM3,
         "program.unsupported",
         "line 2, column 1",
+    ),
+    "a file behind a pragma": (
+        b'OPENQASM 3.0;\n#pragma x /*\ninclude "/etc/passwd";\n#pragma */\nqubit q;',
+        QASM3,
+        "program.unsupported",
+        "line 3, column 1: only 'stdgates.inc'",
+    ),
+    "a file behind a pragma without its sign": (
+        b'OPENQASM 3.0;\npragma x /*\ninclude "/etc/passwd";\npragma */\nqubit q;',
+        QASM3,
+        "program.unsupported",
+        "line 3, column 1: only 'stdgates.inc'",
+    ),
+    "a file behind an annotation": (
+        b'OPENQASM 3.0;\n@x /*\ninclude "/etc/passwd";\n@x */\nqubit q;',
+        QASM3,
+        "program.unsupported",
+        "line 3, column 1: only 'stdgates.inc'",
+    ),
+    "a file behind half a string": (
+        b'OPENQASM 3.0;\n"\\" x" include "/no/such/file"; "";\nqubit q;',
+        QASM3,
+        "program.syntax",
+        "line 2",
+    ),
+    "a file behind a string of two lines": (
+        b'OPENQASM 3.0;\n"abc\n" include "/no/such/file"; "";\nqubit q;',
+        QASM3,
+        "program.syntax",
+        "line 2",
     ),
     "a file in OpenQASM 2": (
         b"OPENQASM 2.0;\ninclude '/etc/passwd';",
@@ -195,6 +226,30 @@ def test_an_exponential_gate_costs_memory_or_time_only_to_its_worker(make_ideal)
     error = device.error(qasm2(f"{DOUBLING} qreg q[1]; creg c[1]; g39 q[0]; measure q -> c;"))
     assert error.code in ("agent.memory", "agent.timeout", "program.too_large", "agent.worker")
     assert device.counts(BELL)
+
+
+def test_shots_that_no_message_carries_are_refused_before_they_run(ideal):
+    wide = qasm3("qubit q; bit[4096] c; h q; c[0] = measure q;")
+    began = []
+    run = runs.run(wide, BELL, shots=10_000_000, memory=True)
+    error = ideal.driver.start(run, began.append, began.append).exception(SOON_S)
+    assert error.code == "limit.size"
+    assert "running" not in began
+    fitting = int(error.hint.split("at most ")[1].split()[0])
+    assert 50_000 < fitting * (512 + 1) / 2**10 <= 2**16
+    assert ideal.counts(BELL, memory=True)
+
+
+def test_a_layout_that_no_message_carries_is_one_error(ideal):
+    wide = qasm3("bit[65536] c; qubit q; c[0] = measure q;")
+    error = ideal.error(*[wide] * 400, shots=1)
+    assert error.code == "limit.size"
+    assert ideal.counts(BELL)
+
+
+def test_rows_without_a_column_are_refused(ideal):
+    error = ideal.error(BELL, parameters=ParameterMatrix(names=(), bindings=100_000, data=b""))
+    assert error.code == "program.parameters"
 
 
 def test_a_state_that_does_not_fit_is_refused_or_run_another_way(make_ideal):

@@ -1,0 +1,177 @@
+"""The pool's threads and channels, with workers and a server that are played."""
+
+import socket
+import threading
+
+import msgspec
+import pytest
+
+from qmio_jupyter.drivers.workers import pool as pools
+from qmio_jupyter.drivers.workers.channel import (
+    ANSWER_BYTES,
+    Channel,
+    ChannelTimeoutError,
+    MessageTooLargeError,
+)
+from qmio_jupyter.drivers.workers.messages import Done, Failed, Stage
+from qmio_jupyter.errors import QmioError
+from qmio_jupyter.model.result import TaskResult
+from qmio_jupyter.testing import runs
+
+SOON_S = 30
+PROGRAM = runs.qasm3("qubit q;")
+PACK = msgspec.msgpack.encode
+
+
+def good(run):
+    result = TaskResult(
+        task_id=run.task_id, device="d", items=(), shots=1, shots_done=1, revision=1, is_final=True, seed=1
+    )
+    return PACK(Done(result=result))
+
+
+class PlayedWorker:
+    """Answers each job with what the test says: bytes, or an exception raised where the agent listens."""
+
+    pid = 0
+
+    def __init__(self, answers):
+        self.answers = answers
+        self.channel = self
+        self.closed = threading.Event()
+
+    def forget_output(self):
+        pass
+
+    def send(self, job):
+        self.job = job
+
+    def receive(self, timeout_s):
+        answer = self.answers.pop(0)
+        if isinstance(answer, Exception):
+            raise answer
+        return answer if isinstance(answer, bytes) else answer(self.job.run)
+
+    def kill(self):
+        pass
+
+    def close(self):
+        self.closed.set()
+
+
+class PlayedServer:
+    pid = None
+
+    def __init__(self, answers):
+        self.answers = answers
+        self.workers = []
+
+    def spawn(self):
+        if self.answers and isinstance(self.answers[0], Exception) and self.answers[0].args == ("spawn",):
+            raise self.answers.pop(0)
+        worker = PlayedWorker(self.answers)
+        self.workers.append(worker)
+        return worker
+
+    def close(self):
+        pass
+
+
+@pytest.fixture
+def make_pool(monkeypatch):
+    made = []
+
+    def make(*answers):
+        server = PlayedServer(list(answers))
+        monkeypatch.setattr(pools, "ForkServer", lambda module, memory_bytes: server)
+        limits = pools.PoolLimits(memory_bytes=1, cpu_s=1, wall_s=SOON_S, compile_s=SOON_S)
+        made.append(pools.Pool("played", 1, limits))
+        return made[-1], server
+
+    yield make
+    for pool in made:
+        pool.close()
+
+
+def run_one(pool):
+    return pool.start(runs.run(PROGRAM), lambda result: None, lambda stage: None)
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        b"",
+        b"\xc1 no msgpack",
+        PACK({"type": "done"}),
+        PACK({"type": "done", "result": {"task_id": 7}}),
+        MemoryError(),
+        ValueError("x"),
+        IndexError(),
+    ],
+    ids=["nothing", "no msgpack", "no result", "a wrong result", "MemoryError", "ValueError", "IndexError"],
+)
+def test_whatever_a_worker_answers_the_job_ends_and_the_next_one_runs(make_pool, answer):
+    pool, server = make_pool(answer, good)
+    error = run_one(pool).exception(SOON_S)
+    assert isinstance(error, QmioError)
+    assert error.code == "agent.worker"
+    assert error.hint
+    assert server.workers[0].closed.is_set()
+    assert run_one(pool).result(SOON_S).is_final
+
+
+def test_a_server_that_cannot_fork_costs_an_error_not_the_thread(make_pool):
+    pool, _ = make_pool(MemoryError("spawn"), ValueError("spawn"), good)
+    assert run_one(pool).exception(SOON_S).code == "agent.worker"
+    assert run_one(pool).result(SOON_S).is_final
+
+
+def test_a_callback_that_fails_costs_its_job_only(make_pool):
+    pool, server = make_pool(good, good)
+
+    def broken(stage):
+        raise KeyError(stage)
+
+    future = pool.start(runs.run(PROGRAM), lambda result: None, broken)
+    assert future.exception(SOON_S).code == "agent.worker"
+    assert server.workers[0].closed.is_set()
+    assert run_one(pool).result(SOON_S).is_final
+
+
+def test_an_answer_that_is_too_large_names_its_size(make_pool):
+    pool, server = make_pool(MessageTooLargeError(123_456_789, ANSWER_BYTES), good)
+    error = run_one(pool).exception(SOON_S)
+    assert error.code == "limit.size"
+    assert "123456789" in error.message
+    assert server.workers[0].closed.is_set()
+    assert run_one(pool).result(SOON_S).is_final
+
+
+@pytest.fixture
+def ends():
+    agent, worker = socket.socketpair()
+    with agent, worker:
+        yield Channel.of_agent(agent), worker, Channel.of_worker(worker)
+
+
+def test_what_an_agent_takes_is_bounded_before_anything_is_read(ends):
+    channel, raw, _ = ends
+    raw.sendall((ANSWER_BYTES + 1).to_bytes(4, "big"))
+    with pytest.raises(MessageTooLargeError) as caught:
+        channel.receive(SOON_S)
+    assert caught.value.size == ANSWER_BYTES + 1
+
+
+def test_an_announced_answer_of_the_largest_size_is_waited_for(ends):
+    channel, raw, _ = ends
+    raw.sendall(ANSWER_BYTES.to_bytes(4, "big"))
+    with pytest.raises(ChannelTimeoutError):
+        channel.receive(0.01)
+
+
+def test_a_worker_sends_nothing_of_what_the_agent_would_not_take(ends):
+    channel, _, worker = ends
+    with pytest.raises(MessageTooLargeError):
+        worker.send(Failed(code="x", message="y" * ANSWER_BYTES))
+    worker.send(Stage(stage="running"))
+    assert msgspec.msgpack.decode(channel.receive(SOON_S), type=Stage).stage == "running"
