@@ -26,6 +26,7 @@ from qmio_jupyter.errors import (
     TaskError,
     TaskFailedError,
     UnknownTaskError,
+    UsageError,
 )
 from qmio_jupyter.model.ids import digest
 from qmio_jupyter.model.program import OCTETS, Program
@@ -101,6 +102,16 @@ def test_several_items(client: Any) -> None:
     handle = client.submit(spec(*programs), programs)
     handle.result(20)
     assert sum(count for _, count in handle.counts(1)) == 100
+
+
+def test_single_shots_are_kept_on_request_and_agree_with_the_counts(client: Any) -> None:
+    asked = build_spec([program()], device="echo", shots=50, options=TaskOptions(seed=3, memory=True))
+    handle = client.submit(asked, [program()])
+    shots = handle.memory()
+    assert len(shots) == 50
+    assert [(outcome, shots.count(outcome)) for outcome in sorted(set(shots))] == handle.counts()
+    with pytest.raises(UsageError, match="single shots"):
+        client.submit(spec(), [program()]).memory()
 
 
 def test_changes_are_told_in_order_to_the_end(client: Any) -> None:
