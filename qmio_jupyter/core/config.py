@@ -44,6 +44,8 @@ class CoreConfig(msgspec.Struct, frozen=True, kw_only=True):
     #: Live tasks of one session, and of one tenant.
     live_per_session: int = 10_000
     live_per_tenant: int = 20_000
+    #: Bytes of the specs of one tenant's live tasks (nearly all of it parameter values): they are in memory.
+    live_bytes_per_tenant: int = 256 * 2**20
     #: The longest task that is accepted, by its predicted device-seconds.
     longest_task_s: float = 86_400.0
     #: Bytes of programs kept per tenant.

@@ -142,6 +142,11 @@ def _counts(state: State) -> Iterator[str]:
         yield "live tasks by session are miscounted"
     if Counter(task.owner.tenant for task in tasks) != state.live_by_tenant:
         yield "live tasks by tenant are miscounted"
+    sizes: Counter[str] = Counter()
+    for task in tasks:
+        sizes[task.owner.tenant] += life.spec_bytes(task.spec)
+    if sizes != state.live_bytes:
+        yield "bytes of live specs are miscounted"
     for device in state.devices.values():
         own = Counter(task.owner.tenant for task in tasks if task.spec.device == device.name)
         if own != device.live:

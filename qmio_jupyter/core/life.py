@@ -14,7 +14,7 @@ from qmio_jupyter.core.queue import Entry
 from qmio_jupyter.core.records import EndedTask, GrantSaved, UsageSaved
 from qmio_jupyter.core.state import Claim, Device, Draft, Shown, State
 from qmio_jupyter.core.task import amend, move
-from qmio_jupyter.model.task import ErrorInfo, Stamp, Task, TaskState
+from qmio_jupyter.model.task import ErrorInfo, Stamp, Task, TaskSpec, TaskState
 
 LIVE_CLAIM = frozenset({TaskState.CLAIMED, TaskState.RUNNING, TaskState.CANCELLING})
 
@@ -28,6 +28,7 @@ def enter(state: State, task: Task, *, is_known: bool) -> None:
     device.live[task.owner.tenant] += 1
     state.live_by_session[task.owner.session_id] += 1
     state.live_by_tenant[task.owner.tenant] += 1
+    state.live_bytes[task.owner.tenant] += spec_bytes(task.spec)
     session = state.sessions.get(task.owner.session_id)
     if session is not None and session.grant_id is not None:
         state.reserved_s[session.grant_id] = state.reserved_s.get(session.grant_id, 0.0) + task.predicted_s
@@ -149,6 +150,7 @@ def end(
     _count_down(device.live, tenant)
     _count_down(state.live_by_session, task.owner.session_id)
     _count_down(state.live_by_tenant, tenant)
+    _count_down(state.live_bytes, tenant, spec_bytes(task.spec))
     _settle_grant(state, draft, task, used_s)
 
 
@@ -197,11 +199,21 @@ def programs_of(task: Task) -> tuple[str, ...]:
     return tuple(dict.fromkeys(item.program for item in task.spec.items))
 
 
-def _count_down(counter: dict[str, int], key: str) -> None:
-    if counter[key] <= 1:
+def spec_bytes(spec: TaskSpec) -> int:
+    """Return the bytes of whatever in a spec may be long: parameters, digests, options."""
+    size = sum(len(key) + len(value) for key, value in spec.options.device_options)
+    for item in spec.items:
+        size += len(item.program)
+        if item.parameters is not None:
+            size += len(item.parameters.data) + sum(map(len, item.parameters.names))
+    return size
+
+
+def _count_down(counter: dict[str, int], key: str, by: int = 1) -> None:
+    if counter[key] <= by:
         del counter[key]
     else:
-        counter[key] -= 1
+        counter[key] -= by
 
 
 def _settle_grant(state: State, draft: Draft, task: Task, used_s: float) -> None:

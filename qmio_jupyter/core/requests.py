@@ -71,6 +71,13 @@ def _check(state: State, request: Submit, own: Session, device: Device, attached
     ):
         if count >= limit:
             raise refusal("limit.queue", f"{limit} tasks of {whose} are queued or running", retryable=True)
+    limit = state.config.live_bytes_per_tenant
+    if state.live_bytes[own.tenant] + life.spec_bytes(request.spec) > limit:
+        raise refusal(
+            "limit.queue",
+            f"with it, tasks of {own.tenant} that are queued or running would hold more than {limit} bytes",
+            retryable=True,
+        )
     digests = dict.fromkeys(item.program for item in request.spec.items)
     programs.check_named_alike(state, own.tenant, attached.values())
     programs.check_media_types(state, own.tenant, digests, attached, device.row.description)

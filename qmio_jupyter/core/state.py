@@ -157,6 +157,8 @@ class State:
         self.program_bytes: Counter[Tenant] = Counter()
         self.live_by_session: Counter[SessionId] = Counter()
         self.live_by_tenant: Counter[Tenant] = Counter()
+        #: Bytes of live tasks' specs.
+        self.live_bytes: Counter[Tenant] = Counter()
         #: Predicted device-seconds of live tasks, by grant.
         self.reserved_s: dict[GrantId, float] = {}
         #: Order of arrival, unique; a task keeps its number.

@@ -12,7 +12,7 @@ from qmio_jupyter.core.records import ProgramDropped, ProgramStored, TaskForgott
 from qmio_jupyter.errors import CODES
 from qmio_jupyter.model.device import CostModel
 from qmio_jupyter.model.program import QASM2, QPY
-from qmio_jupyter.model.task import StalePolicy, TaskOptions, TaskState
+from qmio_jupyter.model.task import ParameterMatrix, StalePolicy, TaskOptions, TaskState
 from qmio_jupyter.testing.cores import Bench, code, every, only, program, snapshot
 
 
@@ -115,6 +115,40 @@ def test_a_refused_submit_changes_nothing(bench: Bench, name):
 
 def test_missing_programs_may_be_sent_and_tried_again(busy: Bench):
     assert refused(busy.do(busy.submission("ana", attach=False))).retryable
+
+
+def with_matrix(bench: Bench, user: str, bindings: int = 100):
+    """Return a submission whose parameter values have 8 bytes per binding."""
+    request = bench.submission(user)
+    matrix = ParameterMatrix(names=("x",), bindings=bindings, data=bytes(8 * bindings))
+    item = replace(request.spec.items[0], parameters=matrix)
+    return replace(request, spec=replace(request.spec, items=(item,)))
+
+
+def test_the_bytes_of_a_tenants_live_tasks_are_bounded():
+    bench = Bench(CoreConfig(live_bytes_per_tenant=2_000))
+    bench.agent()
+    bench.user("ana")
+    bench.user("bea", "chemistry/bea")
+    first, second = with_matrix(bench, "ana"), with_matrix(bench, "ana")
+    only(bench.do(first), Accepted)
+    only(bench.do(second), Accepted)
+    third = with_matrix(bench, "ana")
+    error = refused(bench.do(third))
+    assert (error.code, error.retryable) == ("limit.queue", True)
+    # Others are not held up, and what was taken is still answered.
+    only(bench.do(with_matrix(bench, "bea")), Accepted)
+    only(bench.do(first), Accepted)
+    # Room is made by whatever ends a task, and a restart counts alike.
+    bench.cancel("ana", second.task_id)
+    bench.restart()
+    bench.user("ana")
+    only(bench.do(third), Accepted)
+    assert code(bench.do(with_matrix(bench, "ana"))) == "limit.queue"
+    bench.cancel("ana", third.task_id)
+    bench.agent(holding=(bench.ref(first.task_id),))
+    bench.finish(bench.ref(first.task_id))
+    assert bench.core.state.live_bytes.keys() == {"chemistry/bea"}
 
 
 def test_limits_of_the_queue():
