@@ -108,7 +108,8 @@ def _forged_claim(world: World) -> bool:
         return False
     task = world.rng.choice([task for task in tasks if not task.state.is_final] or tasks)
     agent = next(agent for agent in world.agents if agent.name == task.agent)
-    off = world.rng.choice((-1, 1))
+    # A number just above may become the claim's own while the forgery travels; one far above never does.
+    off = world.rng.choice((-1, 1_000))
     return agent.forge(task, off, 0) and agent.forge(task, 0, off)
 
 

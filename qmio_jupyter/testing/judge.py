@@ -91,13 +91,13 @@ class Judge:
         elif isinstance(given, Renew):
             core.heard_ms.update(dict.fromkeys(given.refs, now_ms))
         elif isinstance(given, Announce):
-            # One that was overtaken by a later announcement says nothing any more.
+            # One that was overtaken by a later announcement, or doubled on its way, says nothing any more.
             device = core.state.devices.get(given.description.name)
             known = None if device is None else device.agents.get(given.agent)
-            if known is not None and (known.incarnation, known.sequence) == (
-                given.incarnation,
-                given.sequence,
-            ):
+            numbers = (given.agent, given.incarnation, given.sequence)
+            is_new = known is not None and (known.name, known.incarnation, known.sequence) == numbers
+            if is_new and numbers not in core.announced:
+                core.announced.add(numbers)
                 core.heard_ms.update(dict.fromkeys(given.holding, now_ms))
         elif isinstance(given, Tick):
             late = [claim.ref for claim in core.state.claims.values() if claim.lease_until_ms <= now_ms]

@@ -45,6 +45,8 @@ class WatchedCore(Core):
         self.born_ms = now_ms
         #: When each claim's agent was last heard of, in this life.
         self.heard_ms: dict[ClaimRef, int] = {}
+        #: Announcements taken in this life: a second copy of one says nothing.
+        self.announced: set[tuple[str, int, int]] = set()
 
     def handle(self, message: Input, now_ms: int) -> Step:
         """Take one input, then check everything."""
