@@ -8,7 +8,8 @@ filling histograms (``pace=real``), cancelling, failing. A task's ``device_optio
 ``fail``      an error code (or ``yes``): the task fails with it at its end;
 ``bits``      classical bits of every item (default 2).
 
-Timed tasks take the device one after the other, as on a QPU; without device time they end within `start`.
+Timed tasks take the device one after the other, as on a QPU; without device time a small one ends within `start`.
+Large ones are made in the device's own thread, one binding after the other, and what could not be sent is refused.
 """
 
 from __future__ import annotations
@@ -17,15 +18,16 @@ import random
 import threading
 import time
 from collections import deque
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from concurrent.futures import Future
 
 import msgspec
 
 from qmio_jupyter._version import __version__
-from qmio_jupyter.drivers.options import Options
+from qmio_jupyter.drivers.options import Options, check_rows
 from qmio_jupyter.drivers.seeds import batch_seed
-from qmio_jupyter.errors import AgentError, QmioError, TaskCancelledError, from_code
+from qmio_jupyter.drivers.sizes import RESULT_BYTES
+from qmio_jupyter.errors import AgentError, LimitError, QmioError, TaskCancelledError, from_code
 from qmio_jupyter.model.device import CostModel, DeviceDescription, DeviceState, Snapshot
 from qmio_jupyter.model.ids import TaskId
 from qmio_jupyter.model.program import MEDIA_TYPES
@@ -34,8 +36,15 @@ from qmio_jupyter.ports import OnPartial, OnStage, Run
 
 _SETTINGS = ("t0_s", "per_shot_s", "batch_shots", "credit", "workers", "memory_bytes", "cpu_s", "wall_s")
 _OPTIONS = ("seconds", "partials", "fail", "bits")
-#: Shots with memory above which the result is made in the thread, not in the agent's loop.
-_QUICK_SHOTS = 20_000
+#: What is made in the agent's own loop at most, in all; more is made in the thread.
+_QUICK_SHOTS = 1_000_000
+_QUICK_ROWS = 20_000
+_QUICK_BINDINGS = 200
+#: What a task may ask for at most, in all.
+_MOST_SHOTS = 1_000_000_000
+_MOST_BINDINGS = 100_000
+#: Bytes of a result around the columns of a binding, and around the layout of an item.
+_AROUND = 96
 _SOFTWARE = (("qmio_jupyter", __version__),)
 _MOST_PARTIALS = 1000
 
@@ -52,6 +61,7 @@ class _Timed(msgspec.Struct, kw_only=True):
     marks: list[tuple[float, int]]
     fail: str
     bits: int
+    is_quick: bool
     began: float = 0.0
 
 
@@ -64,6 +74,8 @@ class EchoDriver:
         self._cost = CostModel(
             t0_s=settings.number("t0_s", 0.05), per_shot_s=settings.number("per_shot_s", 2.5e-4)
         )
+        #: Without figures of its own a device says none: most tasks take no device time at all.
+        self._announced = self._cost if {"t0_s", "per_shot_s"} & set(options) else CostModel()
         self._batch_shots = settings.integer("batch_shots", 1000, at_least=1)
         self._queue: deque[_Timed] = deque()
         self._current: _Timed | None = None
@@ -82,6 +94,7 @@ class EchoDriver:
             media_types=MEDIA_TYPES,
             qpy_versions=(13, 255),
             options=_OPTIONS,
+            cost=self._announced,
         )
 
     def state(self) -> DeviceState:
@@ -100,9 +113,8 @@ class EchoDriver:
         except QmioError as error:
             future.set_exception(error)
             return future
-        is_long = run.spec.options.memory and run.spec.total_shots > _QUICK_SHOTS
-        if timed.seconds <= 0 and not timed.marks and not is_long:
-            _end(timed, self._name, 0.0)
+        if timed.seconds <= 0 and not timed.marks and timed.is_quick:
+            _settle(timed, _outcome(timed, self._name, 0.0))
             return future
         with self._changed:
             if self._is_closed:
@@ -141,13 +153,15 @@ class EchoDriver:
 
     def _plan(self, run: Run, on_partial: OnPartial, on_stage: OnStage, future: Future[TaskResult]) -> _Timed:
         options = Options(dict(run.spec.options.device_options), _OPTIONS, self._name, is_user=True)
+        bits = options.integer("bits", 2, at_least=1, at_most=4096)
+        _check_size(run, bits)
         shots = run.spec.total_shots
+        bindings = sum(item.bindings for item in run.spec.items)
         batch_shots = max(1, run.contract.batch_shots)
         seconds = options.number("seconds", -1.0, at_most=86_400.0)
         if seconds < 0:
             seconds = 0.0
             if run.spec.options.pace == "real":
-                bindings = sum(item.bindings for item in run.spec.items)
                 seconds = bindings * self._cost.t0_s + shots * self._cost.per_shot_s
         by_batch = min(_MOST_PARTIALS, -(-shots // batch_shots) - 1) if seconds > 0 else 0
         count = options.integer("partials", by_batch, at_most=_MOST_PARTIALS)
@@ -165,23 +179,47 @@ class EchoDriver:
             seconds=seconds,
             marks=marks,
             fail="" if fail in ("no", "false", "0") else fail,
-            bits=options.integer("bits", 2, at_least=1, at_most=4096),
+            bits=bits,
+            is_quick=bindings <= _QUICK_BINDINGS
+            and shots <= (_QUICK_ROWS if run.spec.options.memory else _QUICK_SHOTS),
         )
 
     def _work(self) -> None:
         while (timed := self._next()) is not None:
-            timed.on_stage("running")
-            timed.began = time.monotonic()
-            revision = 0
-            is_ours = True
-            for share, done in timed.marks:
-                is_ours = self._wait_until(timed, timed.began + share * timed.seconds)
-                if not is_ours:
-                    break
-                revision += 1
-                timed.on_partial(_result(timed, self._name, done, revision))
-            if is_ours and self._wait_until(timed, timed.began + timed.seconds) and self._release(timed):
-                _end(timed, self._name, time.monotonic() - timed.began, revision)
+            try:
+                outcome = self._pass(timed)
+            except Exception as problem:  # noqa: BLE001 - a task may fail, the thread goes on
+                outcome = AgentError(f"the device failed ({type(problem).__name__})", code="agent.worker")
+            if self._release(timed):
+                _settle(timed, outcome)
+
+    def _pass(self, timed: _Timed) -> TaskResult | QmioError:
+        """Let a task's device time pass; what it returns for one that was stopped is of no interest."""
+
+        def goes_on() -> bool:
+            return self._current is timed
+
+        stopped = TaskCancelledError("the task was stopped on the device")
+        timed.on_stage("running")
+        timed.began = time.monotonic()
+        revision = 0
+        due = timed.began
+        for share, done in timed.marks:
+            if not self._wait_until(timed, timed.began + share * timed.seconds):
+                return stopped
+            now = time.monotonic()
+            if now < due:
+                continue
+            partial = _result(timed, self._name, done, revision + 1, goes_on=goes_on)
+            if partial is None:
+                return stopped
+            revision += 1
+            timed.on_partial(partial)
+            if not timed.is_quick:  # never more than a tenth of the time goes into large partial counts
+                due = time.monotonic() + 9 * (time.monotonic() - now)
+        if not self._wait_until(timed, timed.began + timed.seconds):
+            return stopped
+        return _outcome(timed, self._name, time.monotonic() - timed.began, revision, goes_on) or stopped
 
     def _next(self) -> _Timed | None:
         with self._changed:
@@ -205,21 +243,79 @@ class EchoDriver:
             return is_ours
 
 
-def _end(timed: _Timed, name: str, seconds: float, revision: int = 0) -> None:
+def _settle(timed: _Timed, outcome: TaskResult | QmioError | None) -> None:
+    if isinstance(outcome, TaskResult):
+        timed.future.set_result(outcome)
+    else:
+        timed.future.set_exception(outcome)
+
+
+def _outcome(
+    timed: _Timed, name: str, seconds: float, revision: int = 0, goes_on: Callable[[], bool] = lambda: True
+) -> TaskResult | QmioError | None:
+    """Return how a task ends; None as soon as it does not go on."""
     if timed.fail:
         code = timed.fail if "." in timed.fail else "agent"
-        error = from_code(code, "the task failed because it was asked to", hint="Leave out fail=.")
-        timed.future.set_exception(error)
-        return
-    timed.future.set_result(
-        _result(timed, name, timed.run.spec.total_shots, revision + 1, seconds, final=True)
-    )
+        return from_code(code, "the task failed because it was asked to", hint="Leave out fail=.")
+    shots = timed.run.spec.total_shots
+    return _result(timed, name, shots, revision + 1, seconds, final=True, goes_on=goes_on)
+
+
+def _check_size(run: Run, bits: int) -> None:
+    """Refuse what is too much to be made, or to be sent.
+
+    Raises
+    ------
+    LimitError
+        ``limit.shots`` or ``limit.size``, over all items and bindings.
+    ProgramError
+        ``program.parameters`` for bindings without parameters.
+    """
+    for item in run.spec.items:
+        if item.parameters is not None:
+            check_rows(item.parameters)
+    shots = run.spec.total_shots
+    if shots > _MOST_SHOTS:
+        raise LimitError(
+            f"the task asks for {shots} shots over all items and bindings, the device takes {_MOST_SHOTS}",
+            hint="Ask for fewer shots, items or bindings.",
+            code="limit.shots",
+        )
+    bindings = sum(item.bindings for item in run.spec.items)
+    if bindings > _MOST_BINDINGS:
+        raise LimitError(
+            f"the task has {bindings} bindings over all items, the device takes {_MOST_BINDINGS}",
+            hint="Submit several tasks.",
+            code="limit.size",
+        )
+    width = key_width(bits)
+    fixed = len(run.spec.items) * (3 * bits + _AROUND) + bindings * (2 * (width + 8) + _AROUND)
+    memory = shots * width if run.spec.options.memory else 0
+    if fixed + memory > RESULT_BYTES:
+        fitting = max(0, RESULT_BYTES - fixed) // width
+        raise LimitError(
+            f"the result takes {fixed + memory} bytes, a message carries {RESULT_BYTES}",
+            hint=f"Ask for at most {fitting} shots over all items and bindings, or leave out memory."
+            if memory and fitting
+            else "Ask for fewer items, bindings or bits.",
+            code="limit.size",
+        )
 
 
 def _result(
-    timed: _Timed, name: str, done: int, revision: int, seconds: float = 0.0, *, final: bool = False
-) -> TaskResult:
-    """Return the counts of the first `done` shots over all items and bindings, in order."""
+    timed: _Timed,
+    name: str,
+    done: int,
+    revision: int,
+    seconds: float = 0.0,
+    *,
+    final: bool = False,
+    goes_on: Callable[[], bool] = lambda: True,
+) -> TaskResult | None:
+    """Return the counts of the first `done` shots over all items and bindings, in order.
+
+    None as soon as `goes_on`, asked before each binding, says no.
+    """
     run = timed.run
     registers = (Register(name="echo", bits=tuple(range(timed.bits))),)
     items: list[ItemResult] = []
@@ -227,6 +323,8 @@ def _result(
     for index, item in enumerate(run.spec.items):
         bindings: list[BindingCounts] = []
         for binding in range(item.bindings):
+            if not goes_on():
+                return None
             shots = min(left, item.shots)
             left -= shots
             bindings.append(_counts(run, timed.bits, index, binding, shots))

@@ -17,8 +17,8 @@ from qmio_jupyter.drivers.aer.compiling import compile_for, simulator
 from qmio_jupyter.drivers.aer.outcomes import Tally, layout
 from qmio_jupyter.drivers.aer.read import read_program
 from qmio_jupyter.drivers.seeds import batch_seed, batches
+from qmio_jupyter.drivers.sizes import RESULT_BYTES
 from qmio_jupyter.drivers.workers import deaths
-from qmio_jupyter.drivers.workers.channel import RESULT_BYTES
 from qmio_jupyter.drivers.workers.pool import RUNNING
 from qmio_jupyter.errors import AgentError, LimitError, ProgramError
 from qmio_jupyter.model.program import Program

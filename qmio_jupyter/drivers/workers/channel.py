@@ -9,13 +9,11 @@ from typing import Final
 
 import msgspec
 
-from qmio_jupyter.wire.messages import Limits
+from qmio_jupyter.drivers.sizes import RESULT_BYTES
 
 _LENGTH: Final = struct.Struct("!I")
 #: Largest job: its programs may have come in several messages of the wire.
 JOB_BYTES: Final = 2**31
-#: Largest result: what one message of the wire carries.
-RESULT_BYTES: Final = Limits().message_bytes
 #: Largest message from a worker: a result, and what is said around it.
 ANSWER_BYTES: Final = RESULT_BYTES + 2**16
 _CHUNK: Final = 1 << 20

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import signal
 
-from qmio_jupyter.drivers.workers.channel import RESULT_BYTES
+from qmio_jupyter.drivers.sizes import RESULT_BYTES
 from qmio_jupyter.errors import AgentError, LimitError
 
 _OUT_OF_MEMORY = (

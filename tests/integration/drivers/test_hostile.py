@@ -11,6 +11,7 @@ import pytest
 from qiskit import QuantumCircuit, qpy
 
 from qmio_jupyter.drivers.aer.read import NEWEST_QPY
+from qmio_jupyter.drivers.sizes import RESULT_BYTES
 from qmio_jupyter.errors import TaskCancelledError
 from qmio_jupyter.model.program import OCTETS, QASM2, QASM3, QPY
 from qmio_jupyter.model.task import ParameterMatrix
@@ -236,7 +237,7 @@ def test_shots_that_no_message_carries_are_refused_before_they_run(ideal):
     assert error.code == "limit.size"
     assert "running" not in began
     fitting = int(error.hint.split("at most ")[1].split()[0])
-    assert 50_000 < fitting * (512 + 1) / 2**10 <= 2**16
+    assert 0.99 * RESULT_BYTES < fitting * (512 + 1) <= RESULT_BYTES
     assert ideal.counts(BELL, memory=True)
 
 

@@ -2,12 +2,17 @@
 
 import threading
 
+import msgspec
 import pytest
 
+from qmio_jupyter.drivers import echo as module
 from qmio_jupyter.drivers.echo import make
+from qmio_jupyter.drivers.sizes import RESULT_BYTES
 from qmio_jupyter.errors import ConfigError, DeviceError, QmioError, TaskCancelledError
+from qmio_jupyter.model.device import CostModel
 from qmio_jupyter.model.program import OCTETS
 from qmio_jupyter.model.result import outcomes
+from qmio_jupyter.model.task import ParameterMatrix
 from qmio_jupyter.testing import runs
 
 SOON_S = 30
@@ -133,3 +138,97 @@ def test_stopping_ends_only_what_is_named(echo):
     with pytest.raises(TaskCancelledError):
         future.result(SOON_S)
     assert not other.done()
+
+
+MATRIX = ParameterMatrix(names=("x",), bindings=100_000, data=bytes(800_000))
+
+
+@pytest.mark.parametrize(
+    ("programs", "options", "code"),
+    [
+        (1, {"parameters": MATRIX, "shots": 10_000_000}, "limit.shots"),
+        (1000, {"shots": 10_000_000}, "limit.shots"),
+        (2, {"parameters": MATRIX, "shots": 1}, "limit.size"),
+        (7, {"shots": 10_000_000, "memory": True}, "limit.size"),
+        (1, {"shots": 1_000_000, "memory": True, "device_options": {"bits": "4096"}}, "limit.size"),
+        (
+            1,
+            {"parameters": ParameterMatrix(names=(), bindings=2, data=b""), "shots": 1},
+            "program.parameters",
+        ),
+    ],
+)
+def test_what_is_too_much_is_refused_at_once(echo, programs, options, code):
+    run = runs.run(*[ANYTHING] * programs, device="echo", **options)
+    future = echo.start(run, lambda result: None, lambda stage: None)
+    assert future.done()
+    assert future.exception().code == code
+    assert future.exception().hint
+
+
+def test_the_shots_it_says_would_fit_do(echo):
+    asked = {"memory": True, "device_options": {"bits": "4096"}}
+    error = start(echo, shots=1_000_000, **asked)[0].exception()
+    fitting = int(error.hint.split("at most ")[1].split()[0])
+    result = start(echo, shots=fitting, **asked)[0].result(SOON_S)
+    assert 0.99 * RESULT_BYTES < len(msgspec.msgpack.encode(result)) <= RESULT_BYTES
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"shots": 1_000_001},
+        {"shots": 20_001, "memory": True},
+        {"shots": 1, "parameters": ParameterMatrix(names=("x",), bindings=201, data=bytes(1608))},
+    ],
+)
+def test_large_results_are_never_made_where_start_is_called(echo, options, monkeypatch):
+    made_in = set()
+    draw = module._counts
+    monkeypatch.setattr(
+        module, "_counts", lambda *words: made_in.add(threading.current_thread()) or draw(*words)
+    )
+    assert start(echo, **options)[0].result(SOON_S).is_final
+    assert made_in
+    assert threading.current_thread() not in made_in
+
+
+def test_a_large_result_is_made_in_pieces_that_can_be_stopped(echo, monkeypatch):
+    begun, go_on = threading.Event(), threading.Event()
+    pieces = []
+    draw = module._counts
+
+    def slow(*words):
+        pieces.append(words)
+        begun.set()
+        assert go_on.wait(SOON_S)
+        return draw(*words)
+
+    monkeypatch.setattr(module, "_counts", slow)
+    run = runs.run(ANYTHING, device="echo", shots=1, parameters=MATRIX)
+    future = echo.start(run, lambda result: None, lambda stage: None)
+    assert begun.wait(SOON_S)
+    echo.stop(run.task_id)
+    with pytest.raises(TaskCancelledError):
+        future.result(SOON_S)
+    go_on.set()
+    assert start(echo, device_options={"seconds": "0.001"})[0].result(SOON_S).is_final
+    assert len(pieces) == 2
+
+
+def test_a_defect_costs_one_task_not_the_device(echo, monkeypatch):
+    def broken(*words):
+        raise MemoryError
+
+    with monkeypatch.context() as patch:
+        patch.setattr(module, "_counts", broken)
+        error = start(echo, device_options={"seconds": "0.001"})[0].exception(SOON_S)
+        assert error.code == "agent.worker"
+    assert start(echo, device_options={"seconds": "0.001"})[0].result(SOON_S).is_final
+
+
+def test_its_cost_is_announced_where_it_is_configured(echo):
+    assert echo.describe().cost == CostModel()
+    driver = make("echo", {"t0_s": "2", "per_shot_s": "0.5"})
+    assert driver.describe().cost == CostModel(t0_s=2.0, per_shot_s=0.5)
+    driver.close()
