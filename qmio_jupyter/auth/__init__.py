@@ -1,4 +1,4 @@
 """Keys and proofs: cryptography and system calls only. May not: decide who may do what.
 
-Owns: CURVE key pairs and their names (:mod:`keys`), files only their owner may read (:mod:`files`).
+Owns: CURVE key pairs and their names (:mod:`keys`).
 """

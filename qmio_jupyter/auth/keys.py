@@ -13,10 +13,10 @@ import msgspec
 import zmq
 from zmq.utils import z85
 
-from qmio_jupyter.auth.files import read_private, write_private
 from qmio_jupyter.errors import AuthError, ConfigError
 from qmio_jupyter.model.ids import KeyId, digest
 from qmio_jupyter.model.keys import KeyPair
+from qmio_jupyter.private_files import read_private, write_private
 
 #: Bytes of a Curve25519 key.
 RAW_BYTES = 32

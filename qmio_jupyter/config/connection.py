@@ -8,8 +8,8 @@ from pathlib import Path
 
 import msgspec
 
-from qmio_jupyter.config.secrets import read_secret, write_secret
 from qmio_jupyter.errors import ConfigError
+from qmio_jupyter.private_files import read_private, write_private
 
 #: Version of the file's shape.
 VERSION = 1
@@ -66,7 +66,7 @@ def write(path: Path, connection: ConnectionFile) -> None:
     ConfigError
         ``config.file``.
     """
-    write_secret(path, msgspec.json.format(msgspec.json.encode(connection), indent=1) + b"\n")
+    write_private(path, msgspec.json.format(msgspec.json.encode(connection), indent=1) + b"\n")
 
 
 def read(path: Path, *, host: str | None = None, boot_id: str | None = None) -> ConnectionFile:
@@ -85,7 +85,7 @@ def read(path: Path, *, host: str | None = None, boot_id: str | None = None) -> 
         ``config.file`` if missing or malformed, ``config.permissions`` if not ours alone,
         ``config.other_host`` if it was written on another host, or before this one was restarted.
     """
-    data = read_secret(path)
+    data = read_private(path)
     try:
         connection = msgspec.json.decode(data, type=ConnectionFile)
     except (msgspec.DecodeError, UnicodeDecodeError) as problem:

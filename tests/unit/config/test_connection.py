@@ -12,8 +12,8 @@ import pytest
 
 from qmio_jupyter.config import connection
 from qmio_jupyter.config.connection import ConnectionFile
-from qmio_jupyter.config.secrets import read_secret, write_secret
 from qmio_jupyter.errors import ConfigError
+from qmio_jupyter.private_files import read_private, write_private
 from tests.conftest import missing
 
 
@@ -138,19 +138,19 @@ def test_another_version_is_refused(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("data", [b"", b"{", b"[]", b"{}", b"\xff\xfe", b'{"version": "x"}', b"null"])
 def test_rubbish_is_refused(tmp_path: Path, data: bytes) -> None:
-    write_secret(tmp_path / "c.json", data)
+    write_private(tmp_path / "c.json", data)
     refused(tmp_path / "c.json", "config.file")
 
 
 def test_missing_and_huge(tmp_path: Path) -> None:
     refused(tmp_path / "c.json", "config.file")
-    write_secret(tmp_path / "c.json", b" " * ((1 << 20) + 1))
+    write_private(tmp_path / "c.json", b" " * ((1 << 20) + 1))
     assert "too large" in refused(tmp_path / "c.json", "config.file")
 
 
 def test_unknown_fields_of_a_newer_minor_are_skipped(tmp_path: Path) -> None:
     raw = msgspec.to_builtins(sample()) | {"later": 1}
-    write_secret(tmp_path / "c.json", msgspec.json.encode(raw))
+    write_private(tmp_path / "c.json", msgspec.json.encode(raw))
     assert connection.read(tmp_path / "c.json") == sample()
 
 
@@ -165,10 +165,10 @@ def test_liveness(tmp_path: Path) -> None:
 
 def test_a_secret_that_cannot_be_written_says_where(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="cannot be written"):
-        write_secret(tmp_path / "no" / "where", b"x")
+        write_private(tmp_path / "no" / "where", b"x")
     (tmp_path / "dir").mkdir()
     with pytest.raises(ConfigError):
-        write_secret(tmp_path / "dir", b"x")
+        write_private(tmp_path / "dir", b"x")
     assert sorted(p.name for p in tmp_path.iterdir()) == ["dir"]
     with pytest.raises(ConfigError, match="not a plain file"):
-        read_secret(tmp_path / "dir")
+        read_private(tmp_path / "dir")

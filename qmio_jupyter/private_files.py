@@ -1,4 +1,7 @@
-"""Files that only their owner may read: written atomically, mode 0600; refused if others could read them."""
+"""Files that only their owner may read: written atomically, mode 0600; refused if others could read them.
+
+Keys and connection files are such. May not: know what is in them.
+"""
 
 from __future__ import annotations
 
@@ -53,7 +56,9 @@ def write_private(path: Path, data: bytes, *, replace: bool = True) -> bool:
         return False
     except OSError as problem:
         raise ConfigError(
-            f"Cannot write {path}: {problem.strerror}", code="config.file", hint="Check the directory."
+            f"{path} cannot be written ({problem.strerror})",
+            code="config.file",
+            hint="Check the directory and its owner.",
         ) from None
 
 
@@ -66,34 +71,34 @@ def read_private(path: Path) -> bytes:
     ------
     ConfigError
         ``config.file`` if it is missing, no regular file, too large, or a symbolic link;
-        ``config.permissions`` if it belongs to another user or others have any right to it.
+        ``config.permissions`` if it belongs to another user or its mode is wider than 0600.
     """
     try:
         descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC | os.O_NONBLOCK)
     except OSError as problem:
         raise ConfigError(
-            f"Cannot read {path}: {problem.strerror}",
+            f"{path} cannot be read ({problem.strerror})",
             code="config.file",
             hint="Check the path and its owner.",
         ) from None
     try:
         facts = os.fstat(descriptor)
         if not stat.S_ISREG(facts.st_mode):
-            raise ConfigError(f"{path} is not a regular file", code="config.file", hint="Remove it.")
+            raise ConfigError(f"{path} is not a plain file", code="config.file", hint="Check the path.")
         if facts.st_uid != os.geteuid():
             raise ConfigError(
-                f"{path} belongs to uid {facts.st_uid}, not to you (uid {os.geteuid()})",
+                f"{path} belongs to another user (uid {facts.st_uid})",
                 code="config.permissions",
-                hint="Remove it, or use your own.",
+                hint="Use a file of your own.",
             )
-        if facts.st_mode & 0o077:
+        if facts.st_mode & 0o177:
             raise ConfigError(
-                f"{path} has mode {stat.S_IMODE(facts.st_mode):04o}: others can use it",
+                f"{path} has mode {stat.S_IMODE(facts.st_mode):04o}, wider than 0600",
                 code="config.permissions",
                 hint=f"chmod 600 {path} (and make a new key if others may have read it).",
             )
         if facts.st_size > MAX_BYTES:
-            raise ConfigError(f"{path} is too large for a secret", code="config.file", hint="Remove it.")
+            raise ConfigError(f"{path} is too large for a secret", code="config.file", hint="Check the path.")
         with os.fdopen(descriptor, "rb", closefd=False) as file:
             return file.read(MAX_BYTES + 1)
     finally:

@@ -7,8 +7,8 @@ import stat
 
 import pytest
 
-from qmio_jupyter.auth.files import MAX_BYTES, read_private, write_private
 from qmio_jupyter.errors import ConfigError
+from qmio_jupyter.private_files import MAX_BYTES, read_private, write_private
 
 
 def refused(path) -> str:
@@ -48,8 +48,8 @@ def test_an_existing_file_can_be_left_alone(tmp_path):
     assert [entry.name for entry in tmp_path.iterdir()] == ["secret"]
 
 
-@pytest.mark.parametrize("mode", [0o640, 0o604, 0o620, 0o610, 0o644, 0o666, 0o777])
-def test_refused_if_others_have_any_right(tmp_path, mode):
+@pytest.mark.parametrize("mode", [0o640, 0o604, 0o620, 0o610, 0o644, 0o666, 0o777, 0o700])
+def test_refused_if_wider_than_0600(tmp_path, mode):
     path = tmp_path / "secret"
     write_private(path, b"x")
     path.chmod(mode)
