@@ -74,7 +74,8 @@ def main(what: str) -> int:
     """Run the steps of `what`; return the exit code."""
     results = lint() if what in {"all", "quick", "lint"} else []
     if what in {"all", "quick"}:
-        results.append(run("pure suites", pytest(*PURE)))
+        # No notebook runs in them, and loading nbmake takes longer than most of them.
+        results.append(run("pure suites", pytest("-p", "no:nbmake", *PURE)))
     if what == "all":
         results.append(run("simulation", pytest("tests/simulation")))
         results.append(run("real suites", pytest("-n", "2", "--dist", "loadfile", *REAL)))
