@@ -3,6 +3,8 @@
 Grammar of tags: imperative for requests (``task.submit``), past tense or noun for replies and events.
 Inside a major, fields are only added, with defaults. Every request gets one reply, unless said otherwise.
 A `Whole` is an integer from 0 to 2**53, a `Seed` one below 2**63, `Seconds` a finite number from 0 to 1e9.
+
+All messages are in one file because their union is one thing: to read, to document and to freeze.
 """
 
 from __future__ import annotations

@@ -60,15 +60,15 @@ def test_pip_install_from_a_clean_checkout_works(checkout: Path, tmp_path: Path)
     python = tmp_path / "venv" / "bin" / "python"
     options = ["--quiet", "--no-deps", "--no-build-isolation", "--disable-pip-version-check"]
     pip = [sys.executable, "-m", "pip", "--python", str(python)]
-    subprocess.run([*pip, "install", *options, str(checkout)], check=True, timeout=110)
-    # Its dependencies come from this environment: what is tested is the package, not the network.
+    # Its dependencies and its build tool come from this environment: what is tested is the package.
     site = next(p for p in sys.path if p.endswith("site-packages"))
     env = {"PATH": os.environ["PATH"], "PYTHONPATH": site, "PYTHONSAFEPATH": "1"}
+    subprocess.run([*pip, "install", *options, str(checkout)], env=env, check=True, timeout=110)
     shown = subprocess.run(
         [str(python), "-c", "import qmio_jupyter as q; print(q.__version__, q.__file__)"],
         env=env,
         cwd=tmp_path,
-        capture_output=True,
+        stdout=subprocess.PIPE,
         text=True,
         check=True,
         timeout=60,
@@ -78,7 +78,7 @@ def test_pip_install_from_a_clean_checkout_works(checkout: Path, tmp_path: Path)
         [str(python.with_name("jupyter-qmio")), "--help"],
         env=env,
         cwd=tmp_path,
-        capture_output=True,
+        stdout=subprocess.PIPE,
         text=True,
         check=True,
         timeout=60,
