@@ -27,6 +27,8 @@ from qmio_jupyter.transport.monitor import Monitor
 from qmio_jupyter.transport.sockets import WATCH_S, ZAP_DOMAIN, Owner, Tuning, harden, readable, send_frames
 from qmio_jupyter.transport.zap import Admission
 from qmio_jupyter.wire.codec import attach, decode, encode, request_id
+from qmio_jupyter.wire.frames import MAX_ATTACHMENTS
+from qmio_jupyter.wire.limits import UNKNOWN_PEER
 from qmio_jupyter.wire.messages import Failure, Limits, Packet
 
 #: Messages read in one call of `Router.receive`.
@@ -218,10 +220,25 @@ class Router:
         except zmq.Again:
             return None
         frames = [frame]
+        size, limit, is_over = 0, -1, False
         while frame.more:
             frame = socket.recv(copy=False)
+            # ZeroMQ bounds each frame, not their sum: of what is over, enough is kept to be refused by `decode`.
+            if is_over:
+                continue
             frames.append(frame)
+            size += len(frame)
+            if size > _SMALL and limit < 0:
+                limit = self._limits_for(frames[0]).message_bytes
+            is_over = size > max(limit, _SMALL) or len(frames) > 3 + MAX_ATTACHMENTS
         return frames
+
+    def _limits_for(self, routing_frame: zmq.Frame) -> Limits:
+        """Return what the sender of a frame may send."""
+        key = sender(routing_frame)
+        if not key:
+            return UNKNOWN_PEER
+        return self._limits if self._limits_of is None else self._limits_of(Peer(key=key, address=""))
 
     def _read(self, frames: list[zmq.Frame], now: float) -> Received | Malformed | None:
         self.figures.received += 1

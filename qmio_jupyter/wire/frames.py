@@ -65,14 +65,14 @@ def check_frames(frames: Sequence[Frame], message_bytes: int) -> None:
         raise ProtocolError(f"A message has at least 2 frames, not {len(frames)}", hint="Update the sender.")
     if len(frames) > 2 + MAX_ATTACHMENTS:
         raise LimitError(
-            f"{len(frames) - 2} attachments in one message, {MAX_ATTACHMENTS} are allowed",
+            f"At least {len(frames) - 2} attachments in one message, {MAX_ATTACHMENTS} are allowed",
             code="limit.size",
             hint="Upload programs in several messages.",
         )
     size = size_of(frames)
     if size > message_bytes:
         raise LimitError(
-            f"The message has {size} bytes, {message_bytes} are allowed",
+            f"The message has at least {size} bytes, {message_bytes} are allowed",
             code="limit.size",
             hint="Split the program or the parameter matrix.",
         )

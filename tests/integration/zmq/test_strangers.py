@@ -18,6 +18,7 @@ from qmio_jupyter.transport.sockets import Tuning, raise_nofile, spare_descripto
 from qmio_jupyter.transport.zeromq_dealer import Dealer, LinkState
 from qmio_jupyter.transport.zeromq_router import Malformed
 from qmio_jupyter.wire.codec import attach, encode
+from qmio_jupyter.wire.frames import MAX_ATTACHMENTS
 from qmio_jupyter.wire.limits import UNKNOWN_PEER
 from qmio_jupyter.wire.messages import Limits, Ping, Pong
 
@@ -187,6 +188,33 @@ def test_an_oversized_raw_frame_costs_its_sender_the_connection_and_nobody_else(
     assert net.gone(router) == [message.connection]
     assert net.echo(router, good) == connection
     assert router.figures.malformed == 0
+
+
+@pytest.mark.parametrize(
+    ("message_bytes", "kept"), [(Limits().message_bytes, 4 + MAX_ATTACHMENTS), (50_000, 3 + 25)]
+)
+def test_of_frames_without_end_only_a_few_are_kept(net, message_bytes, kept):
+    """ZeroMQ's limit is one of each frame: their number, and their sum, are bounded while they are read."""
+    router = net.router(limits_of=lambda _peer: Limits(message_bytes=message_bytes))
+    good, raw = net.dealer(router), net.raw(router)
+    counts = []
+    read = router._read
+
+    def counted(frames, now):
+        counts.append(len(frames))
+        return read(frames, now)
+
+    router._read = counted
+    raw.send_multipart([*encode(attach(Ping(), id=7)), *[bytes(2_000)] * 20_000], copy=False)
+    (message,) = net.hear(router)
+    assert isinstance(message, Malformed)
+    assert (message.error.code, message.request) == ("limit.size", 7)
+    assert max(counts) <= kept
+    # What was not kept was read all the same: the next message begins where it begins.
+    raw.send_multipart(encode(attach(Ping(), id=8)))
+    (message,) = net.hear(router)
+    assert message.packet.envelope.id == 8
+    net.echo(router, good)
 
 
 def test_many_frames_over_the_limit_together_are_told(net):
