@@ -6,19 +6,22 @@ same task makes pointless is dropped, and its client, which sees the gap in revi
 
 from __future__ import annotations
 
-from collections import OrderedDict, deque
+from collections import Counter, OrderedDict, deque
 from collections.abc import Callable
 from enum import Enum
 
 import msgspec
 
 from qmio_jupyter.gateway.metrics import Figures
+from qmio_jupyter.model.result import TaskResult
 from qmio_jupyter.wire.codec import encode
-from qmio_jupyter.wire.messages import Packet, TaskEvent, TaskPartial
+from qmio_jupyter.wire.messages import Packet, SnapshotData, TaskEvent, TaskPartial, TaskResultData
 
 #: Packets, and bytes, kept for a connection that does not take them; it is given up beyond.
 MAX_STUCK = 5_000
 MAX_STUCK_BYTES = 128 * 2**20
+#: What a packet takes in memory at least, about.
+_LEAST_BYTES = 512
 
 
 class Sent(Enum):
@@ -84,14 +87,30 @@ class Outbox:
         self._send = send
         self._give_up = give_up
         self._figures = figures
-        self._queue: deque[tuple[int, Packet]] = deque()
+        self._queue: deque[tuple[int, Packet, int]] = deque()
+        # Bytes in `_queue`, about, by connection.
+        self._bytes: Counter[int] = Counter()
+        self._total = 0
         self._stuck: dict[int, _Stuck] = {}
         # An event goes to several watchers in a row: one encoding for all.
         self._last: tuple[Packet | None, list[bytes]] = (None, [])
 
     def put(self, connection: int, packet: Packet) -> None:
         """Queue a packet."""
-        self._queue.append((connection, packet))
+        size = weight(packet)
+        self._queue.append((connection, packet, size))
+        self._bytes[connection] += size
+        self._total += size
+
+    def queued_bytes(self, connection: int) -> int:
+        """Return about how many bytes wait for a connection."""
+        stuck = self._stuck.get(connection)
+        return self._bytes[connection] + (0 if stuck is None else stuck.size)
+
+    @property
+    def total_bytes(self) -> int:
+        """About how many bytes wait in all."""
+        return self._total + sum(stuck.size for stuck in self._stuck.values())
 
     def __len__(self) -> int:
         return len(self._queue)
@@ -105,8 +124,12 @@ class Outbox:
         """Send up to `at_most` packets; return how many left the queue."""
         count = 0
         while self._queue and count < at_most:
-            connection, packet = self._queue.popleft()
+            connection, packet, size = self._queue.popleft()
             count += 1
+            self._total -= size
+            self._bytes[connection] -= size
+            if not self._bytes[connection]:
+                del self._bytes[connection]
             if connection in self._stuck:
                 self._keep(connection, packet)
             elif self._try(connection, packet) is Sent.FULL:
@@ -148,6 +171,27 @@ class Outbox:
         if self._last[0] is not packet:
             self._last = (packet, encode(packet))
         return self._last[1]
+
+
+def weight(packet: Packet) -> int:
+    """Return about how many bytes a packet holds, without encoding it."""
+    size = _LEAST_BYTES + sum(map(len, packet.attachments))
+    match packet.envelope.body:
+        case TaskResultData(result=result) | TaskPartial(result=result):
+            size += _columns(result)
+        case SnapshotData(snapshot=snapshot):
+            size += len(snapshot.data)
+        case _:
+            pass
+    return size
+
+
+def _columns(result: TaskResult) -> int:
+    return sum(
+        len(entry.keys) + len(entry.counts) + len(entry.memory or b"")
+        for item in result.items
+        for entry in item.bindings
+    )
 
 
 def _merged(old: Packet, new: Packet) -> Packet:

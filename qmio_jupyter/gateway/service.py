@@ -11,6 +11,7 @@ from collections.abc import Awaitable, Callable
 
 from qmio_jupyter.core.core import Core
 from qmio_jupyter.core.records import LiveState, Record
+from qmio_jupyter.gateway.backlog import Backlog
 from qmio_jupyter.gateway.commits import Commits
 from qmio_jupyter.gateway.desk import Desk
 from qmio_jupyter.gateway.log import GatewayLog
@@ -33,6 +34,11 @@ CHUNK = 100
 HOUSEKEEPING_S = 1.0
 #: Seconds until connections that were full are tried again.
 UNSTICK_S = 0.05
+#: Bytes queued for one connection (beside one message), and in all, above which nothing more is fetched.
+MOST_QUEUED = 64 * 2**20
+MOST_QUEUED_IN_ALL = 256 * 2**20
+#: Seconds in which a connection must take something of what is meant for it: the bound in all is for all.
+STALLED_S = 60.0
 #: Seconds that commits under way and packets unsent are waited for when stopping.
 FLUSH_S = 5.0
 
@@ -91,6 +97,7 @@ class Service:
         )
         self._recovery = Recovery(store, self._commits, reload=reload, adopt=self._adopt, log=log)
         self._outbox = Outbox(self._send, self._give_up, desk.figures)
+        self._backlog = Backlog(self._has_room)
         self._unlogged: list[tuple[Received, Turn]] = []
         self._stopping = asyncio.Event()
         self._is_pumping = False
@@ -138,10 +145,14 @@ class Service:
             if timer is not None:
                 timer.cancel()
         deadline = self._loop.time() + FLUSH_S
-        while (self._commits.under_way or len(self._outbox)) and self._loop.time() < deadline:
+        while self._has_more and self._loop.time() < deadline:
             self._let_out()
             await asyncio.sleep(0.002)
         self._let_out()
+
+    @property
+    def _has_more(self) -> bool:
+        return bool(self._commits.under_way or len(self._outbox) or len(self._backlog))
 
     # ------------------------------------------------------------ in
 
@@ -220,7 +231,7 @@ class Service:
 
     def _let_out(self) -> None:
         """Release what is on disk and send a piece of it; more of it in the next turn."""
-        for output in self._releases.take():
+        for output in self._backlog.ready(self._releases.take()):
             try:
                 released = self._desk.release(output, self._store)
             except Exception as error:  # noqa: BLE001 - the outputs after it have nothing to do with it
@@ -228,17 +239,26 @@ class Service:
                 released = [(output.connection, packet(internal(), re=request_of(output)))]
             for connection, sent in released:
                 self._outbox.put(connection, sent)
+        for connection in self._backlog.overfull():
+            self._give_up(connection)
         self._outbox.flush(CHUNK)
         # Sending takes the descriptor's edge away: look whether something has arrived meanwhile.
         if len(self._outbox) or (not self._is_congested and self._router.ready()):
             self._wake()
-        if self._outbox.has_stuck and self._unsticking is None and not self._is_closed:
+        is_waiting = self._outbox.has_stuck or len(self._backlog)
+        if is_waiting and self._unsticking is None and not self._is_closed:
             self._unsticking = self._loop.call_later(UNSTICK_S, self._unstick)
 
     def _unstick(self) -> None:
         self._unsticking = None
         self._outbox.retry(CHUNK)
         self._let_out()
+
+    def _has_room(self, connection: int) -> bool:
+        """Return whether another answer may be fetched from the store for a connection."""
+        queued = self._outbox.queued_bytes(connection) + self._router.unsent_bytes(connection)
+        total = self._outbox.total_bytes + self._router.unsent_bytes()
+        return queued <= MOST_QUEUED and total <= MOST_QUEUED_IN_ALL
 
     def _send(self, connection: int, frames: list[bytes]) -> Sent:
         if self._router.send_encoded(connection, frames):
@@ -248,6 +268,7 @@ class Service:
     def _give_up(self, connection: int) -> None:
         """Hear no more of a connection that reads nothing: its client finds silence and connects again."""
         self._log.event("connection given up", connection=connection)
+        self._backlog.drop(connection)
         self._router.drop(connection)
         self._part(connection, self._clock.now_ms())
 
@@ -325,7 +346,11 @@ class Service:
         now_ms = self._clock.now_ms()
         for connection in self._router.departed():
             self._outbox.drop(connection)
+            self._backlog.drop(connection)
             self._part(connection, now_ms)
+        for connection in self._router.stalled(STALLED_S):
+            self._outbox.drop(connection)
+            self._give_up(connection)
         if self._opening is not None:
             self._wake()
         # While it opens, users may wait at the door without being known to the desk.

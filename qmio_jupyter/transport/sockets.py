@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import resource
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 import msgspec
 import zmq
@@ -63,12 +63,25 @@ def harden(socket: zmq.Socket[bytes], tuning: Tuning) -> None:
     socket.setsockopt(zmq.TCP_KEEPALIVE, 1)
 
 
-def send_frames(socket: zmq.Socket[bytes], frames: list[bytes]) -> None:
-    """Send `frames` as one message, never waiting; ``zmq.Again`` or another ``zmq.ZMQError`` if it cannot."""
+def send_frames(socket: zmq.Socket[bytes], frames: list[bytes]) -> Sequence[tuple[zmq.MessageTracker, int]]:
+    """Send `frames` as one message, never waiting; ``zmq.Again`` or another ``zmq.ZMQError`` if it cannot.
+
+    Returns
+    -------
+    sequence of (MessageTracker, int)
+        Of each frame that ZeroMQ shares with us: what tells when it was let go, and its bytes.
+    """
     last = len(frames) - 1
+    shared: list[tuple[zmq.MessageTracker, int]] | None = None
     for index, frame in enumerate(frames):
         flags = zmq.DONTWAIT if index == last else zmq.DONTWAIT | zmq.SNDMORE
-        socket.send(frame, flags, copy=len(frame) < _COPY_BELOW)
+        if len(frame) < _COPY_BELOW:
+            socket.send(frame, flags)
+        else:
+            tracker = socket.send(frame, flags, copy=False, track=True)
+            shared = shared or []
+            shared.append((tracker, len(frame)))
+    return shared or ()
 
 
 def readable(socket: zmq.Socket[bytes]) -> bool:

@@ -25,6 +25,7 @@ from qmio_jupyter.transport.connections import UNKNOWN, Connection, Connections,
 from qmio_jupyter.transport.endpoints import check_endpoint
 from qmio_jupyter.transport.monitor import Monitor
 from qmio_jupyter.transport.sockets import WATCH_S, ZAP_DOMAIN, Owner, Tuning, harden, readable, send_frames
+from qmio_jupyter.transport.unsent import Unsent
 from qmio_jupyter.transport.zap import Admission
 from qmio_jupyter.wire.codec import attach, decode, encode, request_id
 from qmio_jupyter.wire.frames import MAX_ATTACHMENTS
@@ -125,6 +126,7 @@ class Router:
         self._strangers = (tuning or Tuning()).strangers
         self._admitted = 0
         self._connections = Connections()
+        self._unsent = Unsent(clock)
         self._descriptors = Descriptors()
         #: Generations of sockets found closed; what came over them is read before they count as departed.
         self._closed: set[int] = set()
@@ -298,7 +300,7 @@ class Router:
             self.figures.undeliverable += 1
             return False
         try:
-            send_frames(self._socket, [found.routing_id, *frames])
+            shared = send_frames(self._socket, [found.routing_id, *frames])
         except zmq.Again:
             self.figures.undeliverable += 1
             return False
@@ -308,8 +310,18 @@ class Router:
             self.figures.undeliverable += 1
             self._connections.remove(found)
             return False
+        for tracker, size in shared:
+            self._unsent.add(connection, tracker, size)
         self.figures.sent += 1
         return True
+
+    def unsent_bytes(self, connection: int | None = None) -> int:
+        """Return the bytes of large frames taken and not yet passed on: to one connection, or in all."""
+        return self._unsent.total() if connection is None else self._unsent.bytes_of(connection)
+
+    def stalled(self, seconds: float) -> list[int]:
+        """Return the connections that have taken nothing for so long, though there is something for them."""
+        return self._unsent.stalled(seconds)
 
     # ------------------------------------------------------------ connections
 
@@ -328,6 +340,8 @@ class Router:
         found = self._connections.get(connection)
         if found is not None:
             found.is_dropped = True
+        # ZeroMQ cannot close one peer of a ROUTER: what it holds for this one stays until the peer goes.
+        self._unsent.forget(connection)
 
     def departed(self, silence_s: float = SILENCE_S) -> list[int]:
         """Return the connections found gone since the last call; ask once a second or so, after `receive`."""

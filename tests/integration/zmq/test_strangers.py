@@ -308,3 +308,32 @@ def test_other_hosts_are_served_only_when_that_was_said(net, where):
     client.connect(f"tcp://127.0.0.1:{port}")
     client.send_multipart(encode(attach(Ping(), id=1)), flags=zmq.DONTWAIT)
     assert net.hear(router)[0].peer.key == key_id(keys.public)
+
+
+def test_what_zeromq_keeps_for_who_does_not_read_is_known(net):
+    clock = [0.0]
+    router = net.router(clock=lambda: clock[0])
+    raw = net.raw(router, rcvhwm=1, rcvbuf=65_536)
+    raw.send_multipart(encode(attach(Ping(), id=1)))
+    (message,) = net.hear(router)
+    size, count = 2**20, 64
+    answer = encode(attach(Pong(epoch=1), [(BLOB, bytes(size))], re=1))
+    for _ in range(count):
+        assert router.send_encoded(message.connection, answer)
+    # Some may be on their way in the kernel; most of it cannot.
+    clock[0] += 1
+    assert router.unsent_bytes(message.connection) > count * size // 4
+    assert router.unsent_bytes() == router.unsent_bytes(message.connection)
+    assert router.stalled(30) == []
+    arrived = []
+
+    def all_read() -> bool:
+        if raw.poll(100):
+            arrived.append(len(raw.recv_multipart()))
+        return len(arrived) == count
+
+    net.wait(all_read, "everything to be read")
+    net.wait(lambda: not router.unsent_bytes(message.connection), "ZeroMQ to let go")
+    clock[0] += 60
+    assert router.unsent_bytes() == 0
+    assert router.stalled(30) == []

@@ -5,8 +5,9 @@ import pytest
 
 from qmio_jupyter.gateway import outbox as outbox_module
 from qmio_jupyter.gateway.metrics import Figures
-from qmio_jupyter.gateway.outbox import Outbox, Sent
+from qmio_jupyter.gateway.outbox import Outbox, Sent, weight
 from qmio_jupyter.gateway.turn import packet
+from qmio_jupyter.model.result import BindingCounts, ItemResult
 from qmio_jupyter.model.task import TaskState
 from qmio_jupyter.testing.messages import sample
 from qmio_jupyter.wire import messages as m
@@ -182,6 +183,32 @@ def test_who_lets_too_many_bytes_pile_up_is_given_up(outbox, transport, monkeypa
     outbox.flush(30)
     # Given up, and full again at once: the shell drops the connection, so this settles.
     assert 1 in transport.given_up
+
+
+def test_bytes_that_wait_are_counted(outbox, transport):
+    shot = sample(m.SnapshotData).snapshot
+    large = packet(m.SnapshotData(snapshot=msgspec.structs.replace(shot, data=bytes(100_000))), re=1)
+    transport.full = {1}
+    for connection in (1, 2):
+        outbox.put(connection, large)
+        assert 100_000 < outbox.queued_bytes(connection) < 102_000
+    assert 200_000 < outbox.total_bytes < 204_000
+    outbox.flush(10)
+    assert outbox.queued_bytes(2) == 0
+    assert 100_000 < outbox.queued_bytes(1) < 102_000, "what is stuck counts on"
+    assert outbox.total_bytes == outbox.queued_bytes(1)
+    transport.full.clear()
+    outbox.retry(10)
+    assert outbox.queued_bytes(1) == outbox.total_bytes == 0
+
+
+def test_results_weigh_as_much_as_their_columns():
+    columns = BindingCounts(shots=1, keys=bytes(1_000), counts=bytes(8_000), memory=bytes(500))
+    item = ItemResult(n_bits=8, registers=(), bindings=(columns, columns))
+    result = msgspec.structs.replace(sample(m.TaskResultData).result, items=(item, item))
+    assert 38_000 <= weight(packet(m.TaskResultData(result=result))) < 40_000
+    assert 38_000 <= weight(packet(m.TaskPartial(result=result))) < 40_000
+    assert 5_000 <= weight(m.Packet(m.Envelope(body=m.ProgramData()), (bytes(5_000),))) < 6_000
 
 
 def test_what_is_for_nobody_is_dropped(outbox, transport):

@@ -8,7 +8,7 @@ from concurrent.futures import Future
 import pytest
 
 from qmio_jupyter.errors import StoreError
-from qmio_jupyter.gateway import recovery
+from qmio_jupyter.gateway import backlog, recovery
 from qmio_jupyter.gateway import service as service_module
 from qmio_jupyter.gateway.log import GatewayLog
 from qmio_jupyter.gateway.service import Service
@@ -29,6 +29,9 @@ class FakeRouter:
         self.sent = []
         self.gone = []
         self.dropped = []
+        self.unsent = {}
+        self.stuck = []
+        self.looks = 0
         self.serial = 0
         self.changed = asyncio.Event()
 
@@ -53,6 +56,14 @@ class FakeRouter:
         self.sent.append((connection, decode(frames, m.Limits())))
         self.changed.set()
         return True
+
+    def unsent_bytes(self, connection=None):
+        self.looks += 1
+        return sum(self.unsent.values()) if connection is None else self.unsent.get(connection, 0)
+
+    def stalled(self, seconds):
+        found, self.stuck = self.stuck, []
+        return found
 
     def peer(self, connection):
         return Peer(key="", address="")
@@ -400,6 +411,95 @@ def test_departed_connections_are_forgotten(play, keys, monkeypatch):
         async with asyncio.timeout(DEADLINE_S):
             while bench.counter.desk.connections:  # noqa: ASYNC110 - nothing tells
                 await asyncio.sleep(0.01)
+
+    play(scenario)
+
+
+def finished(counter, key):
+    """Greet over connections 1 and 2 and return the id of a task that has a result."""
+    counter.announce()
+    counter.hello(1, key)
+    counter.hello(2, key)
+    task_id = counter.submit()
+    counter.finish(counter.bodies(9, m.ClaimDispatch)[-1].ref)
+    return task_id
+
+
+def test_results_are_not_fetched_for_who_does_not_read_them(play, keys, monkeypatch):
+    async def scenario(bench, router, store):
+        task_id = finished(bench.counter, keys.ana)
+        fetched = []
+
+        def result(task_id, *, partial):
+            fetched.append(task_id)
+            return store.store.result(task_id, partial=partial)
+
+        monkeypatch.setattr(store, "result", result, raising=False)
+        router.unsent = {1: service_module.MOST_QUEUED + 1}
+        waiting = [router.put(1, keys.ana, m.TaskResultGet(task_id=task_id)) for _ in range(3)]
+        waiting.append(router.put(1, keys.ana, m.Ping()))
+        other = router.put(2, keys.ana, m.TaskResultGet(task_id=task_id))
+        assert isinstance(await router.answer(other), m.TaskResultData)
+        assert len(fetched) == 1
+        assert not any(router.answers(number) for number in waiting), "nothing overtakes what waits"
+        looks = router.looks
+        await bench.settle()
+        assert router.looks <= looks + 4, "it must not turn in circles meanwhile"
+        router.unsent.clear()
+        await router.answer(waiting[-1])
+        assert [packet.envelope.re for to, packet in router.sent if to == 1] == waiting
+        assert len(fetched) == 4
+
+    play(scenario)
+
+
+def test_the_bound_in_all_holds_for_everybody(play, keys):
+    async def scenario(bench, router, store):
+        task_id = finished(bench.counter, keys.ana)
+        router.unsent = {77: service_module.MOST_QUEUED_IN_ALL + 1}
+        asked = router.put(1, keys.ana, m.TaskResultGet(task_id=task_id))
+        assert isinstance(await router.answer(router.put(2, keys.ana, m.Ping())), m.Pong)
+        assert not router.answers(asked)
+        router.unsent.clear()
+        assert isinstance(await router.answer(asked), m.TaskResultData)
+
+    play(scenario)
+
+
+def test_many_answers_are_fetched_one_after_the_other(play, keys, monkeypatch):
+    monkeypatch.setattr(service_module, "MOST_QUEUED", 0)
+
+    async def scenario(bench, router, store):
+        task_id = finished(bench.counter, keys.ana)
+        peak, put, outbox = [], bench.service._outbox.put, bench.service._outbox
+
+        def counted(connection, packet):
+            put(connection, packet)
+            peak.append(len(outbox))
+
+        monkeypatch.setattr(outbox, "put", counted)
+        asked = [router.put(1, keys.ana, m.TaskResultGet(task_id=task_id)) for _ in range(5)]
+        await router.answer(asked[-1])
+        assert [packet.envelope.re for to, packet in router.sent] == asked
+        assert max(peak) == 1
+
+    play(scenario)
+
+
+def test_who_takes_nothing_or_asks_without_end_is_given_up(play, keys, monkeypatch):
+    monkeypatch.setattr(service_module, "HOUSEKEEPING_S", 0.01)
+    monkeypatch.setattr(backlog, "MAX_WAITING", 3)
+
+    async def scenario(bench, router, store):
+        task_id = finished(bench.counter, keys.ana)
+        router.unsent = {1: service_module.MOST_QUEUED + 1}
+        for _ in range(4):
+            router.put(1, keys.ana, m.TaskResultGet(task_id=task_id))
+        router.stuck.append(2)
+        async with asyncio.timeout(DEADLINE_S):
+            while sorted(router.dropped) != [1, 2]:  # noqa: ASYNC110 - nothing tells
+                await asyncio.sleep(0.01)
+        assert len(bench.service._backlog) == 0
 
     play(scenario)
 
