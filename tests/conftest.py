@@ -8,7 +8,10 @@ import pytest
 
 
 def missing(what: str) -> None:
-    """Skip the test for want of `what`; fail it under ``CI=true``, where nothing may be skipped."""
+    """Skip the test for want of `what`; fail it under ``CI=true``, where nothing may be skipped.
+
+    At a module's top that holds for all of its tests.
+    """
     if os.environ.get("CI") == "true":
         pytest.fail(f"{what} is missing, and CI skips nothing", pytrace=False)
-    pytest.skip(f"{what} is missing on this machine")
+    pytest.skip(f"{what} is missing on this machine", allow_module_level=True)

@@ -13,8 +13,12 @@ from qmio_jupyter.errors import ProgramError, UsageError
 from qmio_jupyter.model.device import DeviceDescription
 from qmio_jupyter.model.program import MEDIA_TYPES, QASM2, QASM3, QPY
 from qmio_jupyter.notebook.circuits import Text, as_programs, body_value, language, to_submission
+from tests.conftest import missing
 
-qiskit = pytest.importorskip("qiskit")
+try:
+    import qiskit
+except ImportError:
+    missing("qiskit")
 
 
 def device(**changes: Any) -> DeviceDescription:
