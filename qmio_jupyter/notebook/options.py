@@ -270,7 +270,7 @@ RUN_OPTIONS: tuple[Option, ...] = (
         choices=PACES,
         help="Whether an emulated device takes a real one's time.",
     ),
-    Option(field="memory", flags=("--memory",), help="Keep the outcome of every single shot."),
+    Option(field="memory", flags=("--memory",), help="Keep the outcome of every single shot: TASK.memory()."),
     Option(
         field="timeout",
         flags=("-t", "--timeout"),
