@@ -219,6 +219,8 @@ def test_one_line_per_request_and_per_transition(home):
     handle = home.submit(client)
     handle.wait(30)
     client.show(handle.task_id)
+    # A line is written just after its answer is sent, and before the next request is looked at.
+    client.gateway()
     lines = [line for line in home.log() if line.get("task_id") == handle.task_id]
     requests = [line["tag"] for line in lines if line["event"] == "request"]
     transitions = [line["after"] for line in lines if line["event"] == "transition"]
