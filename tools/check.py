@@ -75,6 +75,8 @@ def main(what: str) -> int:
     results = lint() if what in {"all", "quick", "lint"} else []
     if what in {"all", "quick"}:
         # No notebook runs in them, and loading nbmake takes longer than most of them.
+        examples = [str(path) for path in (ROOT / "qmio_jupyter").rglob("*.py") if ">>>" in path.read_text()]
+        results.append(run("examples in docstrings", pytest("--doctest-modules", *examples)))
         results.append(run("pure suites", pytest("-p", "no:nbmake", *PURE)))
     if what == "all":
         results.append(run("simulation", pytest("tests/simulation")))
