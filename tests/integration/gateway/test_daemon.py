@@ -40,6 +40,8 @@ def test_many_tasks_of_several_clients_end_each_once(home):
     clients = [home.ready() for _ in range(3)]
     handles = [home.submit(client, f"n{n}") for n in range(40) for client in clients]
     assert {handle.wait(60).state for handle in handles} == {TaskState.COMPLETED}
+    # A line is written just after its answer is sent, and before the next request is looked at.
+    clients[0].gateway()
     lines = [line for line in home.log() if line["event"] == "transition" and line["after"] == "completed"]
     assert len(lines) == len({line["task_id"] for line in lines}) == len(handles)
 
