@@ -97,11 +97,13 @@ def _split_qpy(name: str, data: bytes) -> list[bytes]:
 
     try:
         circuits = qpy.load(BytesIO(data))
-    except Exception as problem:
+    except (MemoryError, KeyboardInterrupt, SystemExit):
+        raise
+    except BaseException as problem:  # Rust's panics are no `Exception`
         raise ProgramError(
-            f"{name} cannot be read as QPY: {str(problem)[:200]}",
+            f"{name}: the QPY data is damaged (format {version})",
             code="program.format",
-            hint="Write it again.",
+            hint="Write it again with qiskit.qpy.dump.",
         ) from problem
     parts = []
     for circuit in circuits:

@@ -6,6 +6,7 @@ from functools import cache
 from typing import Final
 
 from qiskit import QuantumCircuit
+from qiskit.circuit import ControlFlowOp
 from qiskit.transpiler import PassManager, Target, generate_preset_pass_manager
 from qiskit_aer import AerSimulator
 
@@ -14,6 +15,13 @@ from qmio_jupyter.errors import ProgramError
 
 #: Names that mean something to the circuit, not to the simulator's set of gates.
 _ALWAYS: Final = frozenset({"measure", "reset", "barrier", "delay"})
+
+#: Instructions of Aer's own that read or set its state; they carry more than a circuit's file holds.
+_STATES: Final = ("save_", "set_")
+#: Aer's own marks of noise.
+_NOISE: Final = frozenset({"roerror", "qerror_loc", "quantum_channel"})
+#: Operations that are their matrices: Aer reads these without looking whether there are any.
+_MATRICES: Final = frozenset({"kraus", "diagonal", "multiplexer"})
 
 
 @cache
@@ -62,6 +70,9 @@ def compile_for(circuit: QuantumCircuit, method: str, level: int | None) -> tupl
         ``program.unsupported`` naming the operation that nobody knows how to run.
     """
     facts = survey(circuit)
+    _check_state(facts)
+    if facts.operations.keys() & _MATRICES:
+        _check_matrices(circuit)
     if level is None and not _strange(facts, method):
         return circuit, facts
     try:
@@ -83,6 +94,30 @@ def compile_for(circuit: QuantumCircuit, method: str, level: int | None) -> tupl
             code="program.unsupported",
         )
     return compiled, facts
+
+
+def _check_state(facts: Facts) -> None:
+    own = sorted(name for name in facts.operations if name.startswith(_STATES) or name in _NOISE)
+    if own:
+        raise ProgramError(
+            f"the device cannot run {', '.join(map(repr, own))}: it gives counts, and sets no states or noise",
+            hint="Remove it.",
+            code="program.unsupported",
+        )
+
+
+def _check_matrices(circuit: QuantumCircuit) -> None:
+    for instruction in circuit.data:
+        operation = instruction.operation
+        if isinstance(operation, ControlFlowOp):
+            for block in operation.blocks:
+                _check_matrices(block)
+        elif operation.name in _MATRICES and not operation.params:
+            raise ProgramError(
+                f"the device cannot run {operation.name!r}: it comes without its matrix",
+                hint="Write it again with the matrix, or with standard gates.",
+                code="program.unsupported",
+            )
 
 
 def _strange(facts: Facts, method: str) -> list[str]:

@@ -23,6 +23,7 @@ from qmio_jupyter.drivers.workers.pool import RUNNING
 from qmio_jupyter.errors import AgentError, LimitError, ProgramError
 from qmio_jupyter.model.program import Program
 from qmio_jupyter.model.result import ItemResult, Register, TaskResult, key_width
+from qmio_jupyter.model.task import StalePolicy, TaskOptions
 from qmio_jupyter.ports import Run
 
 #: Partial results per second, at most.
@@ -39,6 +40,8 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True):
     """A program as it will be run, whatever its shots and bindings."""
 
     circuit: QuantumCircuit
+    #: Qubits of the program as it was submitted.
+    n_qubits: int
     choice: method.Choice
     registers: tuple[Register, ...]
     is_dynamic: bool
@@ -94,6 +97,7 @@ class Planner:
             notes.append(("shots", "one by one"))
         return Plan(
             circuit=circuit,
+            n_qubits=source.num_qubits,
             choice=choice,
             registers=layout(circuit),
             is_dynamic=facts.is_dynamic,
@@ -157,6 +161,7 @@ class Runner:
             plan = self._planner.plan(
                 self._run.programs[item.program], self._run.spec.options.optimization_level
             )
+            _check_layout(self._run.spec.options, plan)
             plans.append(plan)
             bound.append(binding.rows(plan.circuit, item.parameters))
         _check_size(self._run, plans)
@@ -185,12 +190,16 @@ class Runner:
                 self._on_device_s += time.monotonic() - began
                 self._shots_done += shots
                 self._tell(plan, tallies)
-        self._done.append(_item_result(plan, tallies))
+        self._done.append(_item_result(self._run.spec.options, plan, tallies))
 
     def _tell(self, plan: Plan, tallies: Sequence[Tally]) -> None:
         began = time.monotonic()
         if began >= self._partial_due and self._shots_done < self._run.spec.total_shots:
-            self._on_partial(self._result([*self._done, _item_result(plan, tallies)], is_final=False))
+            self._on_partial(
+                self._result(
+                    [*self._done, _item_result(self._run.spec.options, plan, tallies)], is_final=False
+                )
+            )
             # Millions of outcomes take long to pack: never more than a tenth of the time goes into partial counts.
             now = time.monotonic()
             self._partial_due = now + max(1 / PARTIAL_HZ, 9 * (now - began))
@@ -243,11 +252,16 @@ def _check_size(run: Run, plans: Sequence[Plan]) -> None:
 
 
 def _run_batch(circuit: QuantumCircuit, plan: Plan, shots: int, seed: int, tally: Tally) -> None:
-    result = (
-        simulator(plan.choice.method)
-        .run(circuit, shots=shots, seed_simulator=seed, memory=tally.keeps_memory)
-        .result()
-    )
+    try:
+        result = (
+            simulator(plan.choice.method)
+            .run(circuit, shots=shots, seed_simulator=seed, memory=tally.keeps_memory)
+            .result()
+        )
+    except MemoryError:
+        raise
+    except Exception as problem:
+        raise _simulation_failed(f"{type(problem).__name__}: {problem}") from problem
     if not result.success:
         raise _simulation_failed(str(result.results[0].status if result.results else result.status))
     data = result.results[0].data
@@ -269,13 +283,39 @@ def _simulation_failed(status: str) -> ProgramError | AgentError:
     )
 
 
-def _item_result(plan: Plan, tallies: Sequence[Tally]) -> ItemResult:
+def _item_result(options: TaskOptions, plan: Plan, tallies: Sequence[Tally]) -> ItemResult:
     return ItemResult(
         n_bits=plan.circuit.num_clbits,
         registers=plan.registers,
         bindings=tuple(tally.columns() for tally in tallies),
-        notes=plan.notes,
+        notes=(*plan.notes, *_warnings(options)),
     )
+
+
+def _check_layout(options: TaskOptions, plan: Plan) -> None:
+    """Refuse a layout that is none of the program, though any that is makes no difference here."""
+    layout_ = options.layout
+    if layout_ and (len(layout_) != plan.n_qubits or len(set(layout_)) != len(layout_)):
+        raise ProgramError(
+            f"the layout {','.join(map(str, layout_[:20]))} does not place {plan.n_qubits} qubits",
+            hint="Give one qubit of the device for each of the program, each once.",
+            code="program",
+        )
+
+
+def _warnings(options: TaskOptions) -> list[tuple[str, str]]:
+    """Return one note that names what was asked for and makes no difference on this device, if anything."""
+    idle = {
+        "layout": bool(options.layout),
+        "pace real": options.pace == "real",
+        "stale refuse": options.stale is StalePolicy.REFUSE and options.compiled_for is None,
+    }
+    named = [name for name, is_given in idle.items() if is_given]
+    if not named:
+        return []
+    return [
+        ("warning", f"{', '.join(named)} {'has' if len(named) == 1 else 'have'} no effect on this device")
+    ]
 
 
 SOFTWARE: Final = (

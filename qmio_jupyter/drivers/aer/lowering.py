@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import copy
 from collections import ChainMap
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from typing import Final, TypeVar
 
 from openqasm3 import ast
@@ -17,6 +17,7 @@ from openqasm3 import ast
 from qmio_jupyter.drivers.aer import conditions
 from qmio_jupyter.drivers.aer.constants import Constant, NotConstantError, evaluate, literal, place
 from qmio_jupyter.drivers.aer.guard import MAX_CLBITS
+from qmio_jupyter.drivers.aer.trees import indexes_by, rewrite
 from qmio_jupyter.errors import ProgramError
 
 #: Statements a program may have once its loops are unrolled.
@@ -58,6 +59,10 @@ class _ContinueLoop(Exception):  # noqa: N818
 
 class _KeepLoop(Exception):  # noqa: N818
     """A ``break`` or ``continue`` that only the run decides on: the loop cannot be unrolled."""
+
+    def __init__(self, node: ast.BreakStatement | ast.ContinueStatement) -> None:
+        super().__init__()
+        self.node = node
 
 
 def lower(program: ast.Program, max_qubits: int) -> ast.Program:
@@ -113,8 +118,11 @@ class _Lowering:
                 return self.block(node.statements)
             case ast.BreakStatement() | ast.ContinueStatement() if self._is_unrolling:
                 if self._is_break_conditional:
-                    raise _KeepLoop
+                    raise _KeepLoop(node)
                 raise _BreakLoop if isinstance(node, ast.BreakStatement) else _ContinueLoop
+            case ast.QuantumMeasurementStatement(measure=measure, target=target) if target is not None:
+                self._check_measured(node, target, measure)
+                return [self._substituted(node)]
             case ast.QuantumGateDefinition():
                 return [self._gate_definition(node)]
             case ast.Pragma():
@@ -187,6 +195,8 @@ class _Lowering:
             declared = ast.ClassicalDeclaration(type=kind, identifier=node.identifier, init_expression=None)
             declared.span = node.span
             return [self._substituted(declared)]
+        if isinstance(node.init_expression, ast.QuantumMeasurement):
+            self._check_measured(node, node.identifier, node.init_expression)
         return [self._substituted(node)]
 
     def _qubits_declared(self, node: ast.QubitDeclaration) -> ast.Statement:
@@ -232,8 +242,10 @@ class _Lowering:
             before = [dict(scope) for scope in self._names.maps]
             try:
                 return self._unrolled(node, values)
-            except _KeepLoop:
+            except _KeepLoop as kept_by:
                 self._names.maps[:] = before
+                if indexes_by(node.block, node.identifier.name):
+                    raise _not_broken(kept_by.node, node.identifier.name) from None
         kept = copy.copy(node)
         kept.set_declaration = self._substituted(node.set_declaration)
         kept.block = self._conditional_block(node.block, hide=node.identifier.name, is_loop=True)
@@ -388,7 +400,7 @@ class _Lowering:
 
     def _substituted(self, node: _N) -> _N:
         """Return a copy in which every known expression is a literal."""
-        return _rewrite(node, self._literal)
+        return rewrite(node, self._literal)
 
     def _check_index(self, node: ast.QASMNode, name: str, index: ast.Expression) -> None:
         """Refuse an index beyond its register, by name: the converter would only say that it is out of range."""
@@ -408,6 +420,37 @@ class _Lowering:
             hint="Correct the index, or the register's size.",
             code="program.syntax",
         )
+
+    def _check_measured(
+        self, node: ast.Statement, target: ast.QASMNode, measure: ast.QuantumMeasurement
+    ) -> None:
+        """Refuse one qubit into several bits: the converter would measure it several times."""
+        qubits, bits = self._width(measure.qubit), self._width(target)
+        if qubits is not None and bits is not None and qubits != bits:
+            raise ProgramError(
+                f"{place(node)}what is measured ({qubits}) and where it goes ({bits}) differ in size",
+                hint="Measure as many qubits as there are bits.",
+                code="program.syntax",
+            )
+
+    def _width(self, node: ast.QASMNode) -> int | None:
+        """Return how many bits or qubits are named, None if that is not known."""
+        match node:
+            case ast.Identifier(name=name):
+                known = self._names.get(name)
+                return (1 if known.size is None else known.size) if isinstance(known, _Bits) else None
+            case ast.IndexedIdentifier(indices=[[ast.Expression()]]):
+                return 1
+            case ast.IndexedIdentifier(indices=[[ast.RangeDefinition() as named]]):
+                values = self._values(named)
+                # From the end, counted by negative numbers, a range may go round.
+                return (
+                    None
+                    if values is None or any(value < 0 for value in (*values[:1], *values[-1:]))
+                    else len(values)
+                )
+            case _:
+                return None
 
     def _literal(self, node: ast.QASMNode) -> ast.QASMNode | None:
         match node:
@@ -448,35 +491,10 @@ def _not_unrolled(node: ast.WhileLoop) -> ProgramError:
     )
 
 
-def _rewrite(node: _N, change: Callable[[ast.QASMNode], ast.QASMNode | None]) -> _N:
-    """Return a copy of a tree in which `change` had the first word on every node below the top.
-
-    Names that are declared, called or acted upon are no expressions and stay.
-    """
-    made = copy.copy(node)
-    for field, value in vars(node).items():
-        if field in ("span", "annotations", "identifier", "name", "type_") or value is None:
-            continue
-        if isinstance(value, ast.QASMNode):
-            setattr(made, field, _rewrite_one(value, change))
-        elif isinstance(value, list):
-            setattr(made, field, _rewrite_list(value, change))
-    return made
-
-
-def _rewrite_list(
-    values: list[object], change: Callable[[ast.QASMNode], ast.QASMNode | None]
-) -> list[object]:
-    return [
-        _rewrite_one(value, change)
-        if isinstance(value, ast.QASMNode)
-        else _rewrite_list(value, change)
-        if isinstance(value, list)
-        else value
-        for value in values
-    ]
-
-
-def _rewrite_one(value: ast.QASMNode, change: Callable[[ast.QASMNode], ast.QASMNode | None]) -> ast.QASMNode:
-    changed = change(value)
-    return _rewrite(value, change) if changed is None else changed
+def _not_broken(node: ast.BreakStatement | ast.ContinueStatement, name: str) -> ProgramError:
+    word = "break" if isinstance(node, ast.BreakStatement) else "continue"
+    return ProgramError(
+        f"{place(node)}a {word} that depends on a measurement is not supported in a loop that uses {name!r} as index",
+        hint=f"Write out its rounds with if, or use no index of {name!r}.",
+        code="program.unsupported",
+    )

@@ -120,11 +120,38 @@ def _read_qasm3(text: str, max_qubits: int) -> QuantumCircuit:
 def _read_quickly(text: str) -> QuantumCircuit | None:
     """Return the circuit if Qiskit's own reader takes it; the slower reader knows more, and says where."""
     try:
-        return qasm3.loads_experimental(text)
+        circuit = qasm3.loads_experimental(text)
     except (MemoryError, KeyboardInterrupt, SystemExit):
         raise
     except BaseException:  # noqa: BLE001 - Rust's panics are no `Exception`
         return None
+    return None if _acts_twice(circuit, set()) else circuit
+
+
+def _acts_twice(circuit: QuantumCircuit, seen: set[int]) -> bool:
+    """Return whether some instruction names a qubit twice, in blocks and definitions too.
+
+    Of the readers, that of QPY and Qiskit's own of OpenQASM 3 let it pass. `seen` holds the ids of the
+    definitions looked at: they are shared, and many.
+    """
+    for instruction in circuit.data:
+        qubits = instruction.qubits
+        if len(qubits) > 1 and len(set(qubits)) < len(qubits) and not instruction.is_directive():
+            return True
+        if instruction.is_standard_gate():
+            continue
+        # Not `definition`, which makes one where there is none: only what the program brought along.
+        inner = (
+            instruction.operation.blocks
+            if instruction.is_control_flow()
+            else (getattr(instruction.operation, "_definition", None),)
+        )
+        for block in inner:
+            if isinstance(block, QuantumCircuit) and id(block) not in seen:
+                seen.add(id(block))
+                if _acts_twice(block, seen):
+                    return True
+    return False
 
 
 def _read_qpy(data: bytes) -> QuantumCircuit:
@@ -148,12 +175,22 @@ def _read_qpy(data: bytes) -> QuantumCircuit:
         )
     try:
         loaded = qpy.load(io.BytesIO(data))
-    except MemoryError:
+    except (MemoryError, KeyboardInterrupt, SystemExit):
         raise
-    except BaseException as problem:
-        raise _reader_failed(problem, "program.format") from problem
+    except BaseException as problem:  # whatever it says, it says to Qiskit's developers, at length
+        raise ProgramError(
+            f"the QPY data is damaged (format {version})",
+            hint="Write it again with qiskit.qpy.dump.",
+            code="program.format",
+        ) from problem
     if len(loaded) != 1 or not isinstance(loaded[0], QuantumCircuit):
         raise ProgramError("the program holds no circuit", hint="Submit a circuit.", code="program.format")
+    if _acts_twice(loaded[0], set()):
+        raise ProgramError(
+            "an instruction names a qubit twice (duplicate qubits)",
+            hint="Give each instruction different qubits.",
+            code="program.syntax",
+        )
     return loaded[0]
 
 

@@ -23,5 +23,5 @@ def test_a_qpy_file_of_several_circuits_is_split(tmp_path: Path) -> None:
     assert {p.media_type for p in programs} == {QPY}
     with (tmp_path / "p.qpy").open("r+b") as file:
         file.truncate(200)
-    with pytest.raises(ProgramError, match="cannot be read"):
+    with pytest.raises(ProgramError, match=r"p\.qpy: the QPY data is damaged \(format 13\)\. Write it again"):
         read_programs(str(tmp_path / "p.qpy"), None)

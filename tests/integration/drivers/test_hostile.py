@@ -208,7 +208,7 @@ REFUSED = {
     "old QPY": (with_byte(bell_qpy(), 6, 12), QPY, "program.format", "version 12"),
     "new QPY": (with_byte(bell_qpy(), 6, NEWEST_QPY + 1), QPY, "program.format", f"version {NEWEST_QPY + 1}"),
     "QPY of two": (with_byte(bell_qpy(), 17, 2), QPY, "program.format", "holds 2 circuits"),
-    "half a QPY": (bell_qpy()[:-40], QPY, "program.format", "cannot be read"),
+    "half a QPY": (bell_qpy()[:-40], QPY, "program.format", f"QPY data is damaged (format {NEWEST_QPY})"),
 }
 
 

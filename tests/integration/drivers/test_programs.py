@@ -4,14 +4,17 @@ import io
 
 import numpy as np
 import pytest
+from msgspec.structs import replace
 from qiskit import ClassicalRegister, QuantumCircuit, QuantumRegister, qpy
-from qiskit.circuit import Clbit, Parameter
-from qiskit.circuit.library import efficient_su2
+from qiskit.circuit import Clbit, Instruction, Parameter
+from qiskit.circuit.library import CXGate, efficient_su2
 from qiskit.quantum_info import Statevector
 
 from qmio_jupyter.drivers.aer.read import NEWEST_QPY, OLDEST_QPY
 from qmio_jupyter.model.program import QPY
 from qmio_jupyter.model.result import Register, key_width
+from qmio_jupyter.model.task import StalePolicy
+from qmio_jupyter.testing import runs
 from qmio_jupyter.testing.runs import matrix, program, qasm2, qasm3
 
 
@@ -317,3 +320,121 @@ def test_several_programs_make_several_items(ideal):
     result = ideal.result(zero, one, zero, shots=5)
     assert [item.bindings[0].keys for item in result.items] == [b"\0", b"\1", b"\0"]
     assert result.shots == 15
+
+
+#: The last line of a program of two qubits, its error's code, and where and what it is said to be.
+WRONG = {
+    "cx q[0], q[0];": ("syntax", "column 1: duplicate qubits: q[0]"),
+    "swap q[1], q[1];": ("syntax", "column 1: duplicate qubits: q[1]"),
+    "ccx q[0], q[0], q[1];": ("syntax", "column 1: duplicate qubits: q[0]"),
+    "cx q, q;": ("syntax", "column 1: duplicate qubits: q[0]"),
+    "if (c[0]) { cx q[0], q[0]; }": ("syntax", "column 13: duplicate qubits: q[0]"),
+    "h qq[0];": ("syntax", "column 3: Undefined symbol 'qq'"),
+    "h a;": ("syntax", "column 3: Undefined symbol 'a'"),
+    "rx(foo) q[0];": ("syntax", "column 4: Undefined symbol 'foo'"),
+    "rx q[0];": ("syntax", "column 1: gate rx takes 1 parameter, not 0"),
+    "h(1.0) q[0];": ("syntax", "column 1: gate h takes 0 parameters, not 1"),
+    "U q[0];": ("syntax", "column 1: gate U takes 3 parameters, not 0"),
+    "cx q[0];": ("syntax", "column 1: gate cx takes 2 qubits, not 1"),
+    "qubit[2] q;": ("syntax", "column 1: 'q' is already declared"),
+    "bit[3] d; d = measure q;": ("syntax", "column 11: what is measured (2) and where it goes (3) differ"),
+    "c[0] = measure q[0:1];": ("syntax", "column 1: what is measured (2) and where it goes (1) differ"),
+    "for int i in [0:1] { c[i] = measure q[i]; if (c[i]) { break; } }": ("unsupported", "column 55: a break"),
+}
+
+
+@pytest.mark.parametrize("line", WRONG)
+def test_what_is_wrong_is_named_with_its_line_and_column(ideal, line):
+    code, what = WRONG[line]
+    error = ideal.error(qasm3(f"qubit[2] q; bit[2] c;\nc = measure q;\n{line}"))
+    assert error.code == f"program.{code}"
+    assert f"line 5, {what}" in error.message
+
+
+def test_a_qubit_named_twice_is_refused_in_qpy_too(ideal):
+    # Qiskit checks what is appended, not what is in a file.
+    twice = QuantumCircuit(2, 2)
+    twice._append(CXGate(), (twice.qubits[0], twice.qubits[0]))
+    twice.measure([0, 1], [0, 1])
+    inside = QuantumCircuit(2, 2)
+    definition = QuantumCircuit(2, name="mine")
+    definition._append(CXGate(), (definition.qubits[0], definition.qubits[0]))
+    inside.append(definition.to_instruction(), [0, 1])
+    inside.measure([0, 1], [0, 1])
+    for circuit in (twice, inside):
+        error = ideal.error(as_qpy(circuit))
+        assert (error.code, "duplicate qubits" in error.message) == ("program.syntax", True)
+
+
+def test_instructions_that_read_or_set_the_simulators_state_are_named(ideal):
+    import qiskit_aer  # noqa: F401 - gives circuits these methods
+
+    circuit = QuantumCircuit(1, 1)
+    circuit.h(0)
+    circuit.save_statevector()
+    circuit.measure(0, 0)
+    error = ideal.error(as_qpy(circuit))
+    assert error.code == "program.unsupported"
+    assert "'save_statevector'" in error.message
+    circuit = QuantumCircuit(1, 1)
+    circuit.set_statevector([0, 1])
+    circuit.measure(0, 0)
+    error = ideal.error(as_qpy(circuit))
+    assert error.code == "program.unsupported"
+    assert "'set_statevector'" in error.message
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "unitary",
+        "u",
+        "if_else",
+        "kraus",
+        "diagonal",
+        "roerror",
+        "qerror_loc",
+        "multiplexer",
+        "quantum_channel",
+    ],
+)
+def test_an_instruction_that_the_simulator_chokes_on_is_one_error_of_the_program(ideal, name):
+    circuit = QuantumCircuit(1, 1)
+    circuit.append(Instruction(name, 1, 0, []), [0])
+    circuit.measure(0, 0)
+    error = ideal.error(as_qpy(circuit))
+    assert error.code == "program.unsupported"
+    assert "\n" not in error.one_line()
+
+
+def test_a_damaged_qpy_is_said_in_a_few_words(ideal):
+    whole = as_qpy(QuantumCircuit(2, 2)).data
+    error = ideal.error(program(whole[:-7], QPY))
+    assert error.message == f"the QPY data is damaged (format {NEWEST_QPY})"
+
+
+@pytest.mark.parametrize(
+    ("options", "warning"),
+    [
+        ({}, None),
+        ({"stale": StalePolicy.REFUSE, "compiled_for": "sha256:" + "0" * 64}, None),
+        ({"layout": (5, 3)}, "layout has no effect on this device"),
+        ({"pace": "real"}, "pace real has no effect on this device"),
+        ({"stale": StalePolicy.REFUSE}, "stale refuse has no effect on this device"),
+        ({"layout": (0, 1), "pace": "real"}, "layout, pace real have no effect on this device"),
+    ],
+)
+def test_options_that_make_no_difference_here_are_named(ideal, options, warning):
+    run = runs.run(qasm3("qubit[2] q; bit[2] c; c = measure q;"), shots=5)
+    spec = replace(run.spec, options=replace(run.spec.options, **options))
+    done = ideal.driver.start(replace(run, spec=spec), lambda result: None, lambda stage: None)
+    assert dict(done.result(90).items[0].notes).get("warning") == warning
+
+
+@pytest.mark.parametrize("layout", [(0,), (0, 1, 2), (1, 1)])
+def test_a_layout_of_other_qubits_is_refused(ideal, layout):
+    run = runs.run(qasm3("qubit[2] q; bit[2] c; c = measure q;"), shots=5)
+    spec = replace(run.spec, options=replace(run.spec.options, layout=layout))
+    error = ideal.driver.start(replace(run, spec=spec), lambda result: None, lambda stage: None).exception(90)
+    assert error.code == "program"
+    assert "does not place 2 qubits" in error.message

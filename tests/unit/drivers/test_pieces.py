@@ -230,6 +230,33 @@ def test_a_loop_that_a_measurement_breaks_stays():
     same(text, text)
 
 
+@pytest.mark.parametrize("word", ["break", "continue"])
+def test_a_loop_that_a_measurement_ends_and_that_uses_its_index_is_named(word):
+    text = f"qubit[3] q; bit[3] c;\nfor int i in [0:2] {{ c[i] = measure q[i];\n  if (c[i]) {{ {word}; }} }}"
+    with pytest.raises(
+        ProgramError, match=f"line 3, column 15: a {word} that depends on a measurement"
+    ) as caught:
+        lowered(text)
+    assert caught.value.code == "program.unsupported"
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["c = measure q[0];", "c[0:1] = measure q[0];", "c[0] = measure q[0:1];", "bit[3] d = measure q;"],
+)
+def test_a_measurement_of_another_size_is_named(text):
+    with pytest.raises(ProgramError, match="line 2, column 1: what is measured") as caught:
+        lowered(f"qubit[2] q; bit[2] c;\n{text}")
+    assert caught.value.code == "program.syntax"
+
+
+@pytest.mark.parametrize(
+    "text", ["c = measure q;", "c[0:1] = measure q;", "c[0] = measure q[1];", "c[-2:-1] = measure q[0:1];"]
+)
+def test_a_measurement_of_the_same_size_stays(text):
+    same(f"qubit[2] q; bit[2] c; {text}", f"qubit[2] q; bit[2] c; {text}")
+
+
 def test_a_variable_changed_under_a_condition_is_refused():
     with pytest.raises(ProgramError, match="line 2, column 8: 'k' would depend on a measurement") as caught:
         lowered("qubit q; bit c; int k = 0; c = measure q;\nif (c) k += 1;")
