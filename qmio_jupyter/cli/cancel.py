@@ -14,16 +14,21 @@ _MOST = 10_000
 
 
 @click.command()
-@click.argument("tasks", metavar="ID...", nargs=-1)
+@click.argument("tasks", metavar="ID...|all", nargs=-1)
 @click.option("--all", "every", is_flag=True, help="Cancel all your tasks that have not ended.")
 @timeout_option
 @json_option
 def command(tasks: tuple[str, ...], every: bool, timeout: float | None, as_json: bool) -> None:
-    """Cancel tasks. Those that have ended stay as they are. ID may be 'last', or part of an id."""
-    if every == bool(tasks):
+    """Cancel tasks. Those that have ended stay as they are.
+
+    ID may be 'last', or part of an id; the word 'all' is --all.
+    """
+    named = tuple(task for task in tasks if task != "all")
+    every = every or len(named) < len(tasks)
+    if every == bool(named):
         raise click.UsageError("Give either task ids, or --all.", click.get_current_context())
     with client_for(timeout_s=timeout) as client:
-        views = [client.cancel(task_id, timeout) for task_id in _wanted(client, tasks, timeout)]
+        views = [client.cancel(task_id, timeout) for task_id in _wanted(client, named, timeout)]
     if as_json:
         emit([task_document(view) for view in views])
         return

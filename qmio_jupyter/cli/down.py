@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import click
 
-from qmio_jupyter.cli.shared import emit, json_option
+from qmio_jupyter.cli.shared import SECONDS, emit, json_option
 from qmio_jupyter.cli.stopping import stop
 from qmio_jupyter.config.places import places
 
@@ -12,7 +12,7 @@ from qmio_jupyter.config.places import places
 @click.command()
 @click.option(
     "--timeout",
-    type=click.FloatRange(min=0, min_open=True),
+    type=SECONDS,
     default=20.0,
     show_default=True,
     metavar="SECONDS",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 import importlib
+import re
 import sys
 from collections.abc import Sequence
 from typing import Any, NoReturn
@@ -28,6 +29,20 @@ COMMANDS = {
     "doctor": "doctor",
     "lab": "lab",
 }
+
+
+#: Magic -> the command that does the same: hints name magics, for most of their readers sit in a notebook.
+_COMMAND_OF = {
+    "tasks": "tasks",
+    "status": "show",
+    "attach": "result",
+    "result": "result",
+    "cancel": "cancel",
+    "devices": "devices",
+    "device": "devices",
+    "help": "--help",
+}
+_MAGIC = re.compile(rf"%qpu ({'|'.join(_COMMAND_OF)})\b")
 
 
 class QmioGroup(click.Group):
@@ -71,6 +86,9 @@ class QmioGroup(click.Group):
             code = super().main(
                 args, prog_name or "jupyter qmio", complete_var, standalone_mode=False, **extra
             )
+        except click.exceptions.NoArgsIsHelpError as error:
+            click.echo(error.format_message(), err=True)
+            sys.exit(Exit.USAGE)
         except click.UsageError as error:
             where = error.ctx.command_path if error.ctx is not None else "jupyter qmio"
             _end(f"{where}: {error.format_message()}", Exit.USAGE)
@@ -79,12 +97,17 @@ class QmioGroup(click.Group):
         except (click.Abort, KeyboardInterrupt):
             _end("interrupted", Exit.INTERRUPTED)
         except QmioError as error:
-            _end(error.one_line(), exit_for(error))
+            _end(in_commands(error.one_line()), exit_for(error))
         except BrokenPipeError:
             # The reader of our output went away; say nothing more, not even at interpreter exit.
             sys.stderr.close()
             sys.exit(Exit.ERROR)
         sys.exit(code if isinstance(code, int) else Exit.OK)
+
+
+def in_commands(text: str) -> str:
+    """Return `text` with the command in place of every magic it names."""
+    return _MAGIC.sub(lambda found: f"jupyter qmio {_COMMAND_OF[found[1]]}", text)
 
 
 def _end(line: str, code: Exit) -> NoReturn:

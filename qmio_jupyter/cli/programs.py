@@ -37,14 +37,15 @@ def read_programs(name: str, lang: str | None, stdin: BinaryIO | None = None) ->
     Raises
     ------
     UsageError
-        The file cannot be read (``usage``), or its language is not recognised (``usage.language``).
+        The file cannot be read (``usage``), or its language is not recognised or not `lang`
+        (``usage.language``).
     ProgramError
         ``program.format``: a QPY file that is broken or older than version 13.
     """
     data = _read(name, stdin)
     if not data.strip():
         raise UsageError(f"{name} is empty", hint="Give a file with OpenQASM or QPY.")
-    media_type = LANGUAGES[lang] if lang is not None else _media_type(name, data)
+    media_type = _media_type(name, data, lang)
     if media_type != QPY:
         return [Program(digest=digest(data), media_type=media_type, data=data)]
     return [Program(digest=digest(part), media_type=QPY, data=part) for part in _split_qpy(name, data)]
@@ -65,8 +66,14 @@ def _read(name: str, stdin: BinaryIO | None) -> bytes:
     return data
 
 
-def _media_type(name: str, data: bytes) -> str:
+def _media_type(name: str, data: bytes, lang: str | None) -> str:
+    if lang in ("qpy", "octets"):
+        return LANGUAGES[lang]
     if data.startswith(_QPY_MAGIC):
+        if lang is not None:
+            raise UsageError(
+                f"{name} is QPY, and --lang says {lang}", hint="Leave --lang out.", code="usage.language"
+            )
         return QPY
     try:
         text = data.decode("utf-8")
@@ -75,7 +82,7 @@ def _media_type(name: str, data: bytes) -> str:
             f"{name} is neither QPY nor text", hint="Give OpenQASM or QPY.", code="usage.language"
         ) from None
     # The version line is optional in OpenQASM 3, and a file is no Python: without it, it is OpenQASM 3.
-    return LANGUAGES.get(language(text), QASM3)
+    return LANGUAGES.get(language(text, lang), QASM3)
 
 
 def _split_qpy(name: str, data: bytes) -> list[bytes]:

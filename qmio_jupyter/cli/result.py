@@ -5,7 +5,7 @@ from __future__ import annotations
 import click
 
 from qmio_jupyter.cli.documents import result_documents
-from qmio_jupyter.cli.shared import client_for, emit, json_option
+from qmio_jupyter.cli.shared import SECONDS, client_for, emit, json_option
 from qmio_jupyter.notebook.table import result_text
 
 
@@ -14,7 +14,7 @@ from qmio_jupyter.notebook.table import result_text
 @click.option("--partial", is_flag=True, help="The counts so far, without waiting for the end.")
 @click.option(
     "--timeout",
-    type=click.FloatRange(min=0, min_open=True),
+    type=SECONDS,
     default=None,
     metavar="SECONDS",
     help="Wait at most so long for the task (default: as long as it takes).",

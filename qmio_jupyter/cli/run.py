@@ -11,7 +11,7 @@ from qmio_jupyter.cli.documents import result_documents
 from qmio_jupyter.cli.exits import Exit
 from qmio_jupyter.cli.programs import LANGUAGES, read_programs
 from qmio_jupyter.cli.progress import Bar
-from qmio_jupyter.cli.shared import client_for, emit, json_option, note, task_document
+from qmio_jupyter.cli.shared import SECONDS, client_for, emit, json_option, note, task_document
 from qmio_jupyter.client.spec import build_spec
 from qmio_jupyter.client.sync import Client, TaskHandle, mint_task_id
 from qmio_jupyter.config import settings
@@ -19,6 +19,7 @@ from qmio_jupyter.errors import QmioError
 from qmio_jupyter.model.program import Program
 from qmio_jupyter.model.task import MAX_SHOTS, StalePolicy, TaskOptions, TaskSpec
 from qmio_jupyter.notebook.binding import matrix
+from qmio_jupyter.notebook.options import LONGEST_LABEL
 from qmio_jupyter.notebook.table import result_text
 
 #: How long an interrupted run waits for the cancellation to be accepted.
@@ -44,9 +45,19 @@ def _numbers(ctx: click.Context, option: click.Parameter, texts: tuple[str, ...]
         except ValueError:
             values = [math.nan]
         if not all(map(math.isfinite, values)):
-            raise click.BadParameter(f"{name}={text}: finite numbers are expected", param=option)
+            raise click.BadParameter(
+                f"{name}={text}: finite numbers are expected (expressions are for notebooks)", param=option
+            )
         found[name] = values if "," in text else values[0]
     return found
+
+
+def _label(_: click.Context, option: click.Parameter, text: str) -> str:
+    if len(text) > LONGEST_LABEL:
+        raise click.BadParameter(
+            f"at most {LONGEST_LABEL} characters are accepted, not {len(text)}", param=option
+        )
+    return text
 
 
 def _layout(_: click.Context, option: click.Parameter, text: str | None) -> tuple[int, ...]:
@@ -67,7 +78,7 @@ def _layout(_: click.Context, option: click.Parameter, text: str | None) -> tupl
 @click.option("-n", "--shots", type=click.IntRange(1, MAX_SHOTS), default=None, metavar="N")
 @click.option("--seed", type=click.IntRange(0, 2**63 - 1), default=None, metavar="N")
 @click.option("--bind", multiple=True, callback=_numbers, metavar="NAME=NUMBER[,NUMBER...]")
-@click.option("--label", default="", metavar="TEXT", help="A name to find the task by.")
+@click.option("--label", callback=_label, default="", metavar="TEXT", help="A name to find the task by.")
 @click.option("--lang", type=click.Choice(list(LANGUAGES)), default=None, help="The files' language.")
 @click.option("--memory", is_flag=True, help="Keep every shot, in order.")
 @click.option("--ideal", is_flag=True, help="Without noise.")
@@ -78,7 +89,7 @@ def _layout(_: click.Context, option: click.Parameter, text: str | None) -> tupl
 @click.option("--stale", type=click.Choice([policy.value for policy in StalePolicy]), default="warn")
 @click.option("--max-attempts", type=click.IntRange(1, 100), default=None, metavar="N")
 @click.option("--device-option", multiple=True, callback=_pairs, metavar="NAME=VALUE")
-@click.option("-t", "--timeout", type=click.FloatRange(min=0, min_open=True), default=None, metavar="SECONDS")
+@click.option("-t", "--timeout", type=SECONDS, default=None, metavar="SECONDS")
 @click.option("-a", "--no-wait", is_flag=True, help="Print the task's id and go.")
 @click.option("-q", "--quiet", is_flag=True, help="No progress bar.")
 @json_option

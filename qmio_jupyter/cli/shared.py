@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -15,10 +16,26 @@ from qmio_jupyter.model.task import TaskView
 
 F = TypeVar("F", bound=Callable[..., Any])
 
+
+class Seconds(click.FloatRange):
+    """A finite number above 0: ``nan`` passes every comparison, and ``inf`` fits no clock."""
+
+    def __init__(self) -> None:
+        super().__init__(min=0, min_open=True)
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> float:
+        """Return the seconds, or say what is expected."""
+        seconds = float(super().convert(value, param, ctx))
+        if not math.isfinite(seconds):
+            self.fail(f"{value!r} is no finite number of seconds.", param, ctx)
+        return seconds
+
+
+SECONDS = Seconds()
 json_option = click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
 timeout_option = click.option(
     "--timeout",
-    type=click.FloatRange(min=0, min_open=True),
+    type=SECONDS,
     default=None,
     metavar="SECONDS",
     help="Give up after so long (default: client.timeout_s of the settings).",

@@ -7,7 +7,7 @@ import time
 import click
 
 from qmio_jupyter.cli.exits import Exit
-from qmio_jupyter.cli.shared import client_for, emit, json_option, note, plain
+from qmio_jupyter.cli.shared import SECONDS, client_for, emit, json_option, note, plain
 from qmio_jupyter.client.sync import Client
 from qmio_jupyter.config import connection, settings
 from qmio_jupyter.config.places import places
@@ -21,7 +21,7 @@ _LOOK_S = 0.1
 @click.command()
 @click.option(
     "--timeout",
-    type=click.FloatRange(min=0, min_open=True),
+    type=SECONDS,
     default=60.0,
     show_default=True,
     metavar="SECONDS",

@@ -7,9 +7,10 @@ import sys
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
-from qmio_jupyter.config import connection
+from qmio_jupyter.config import connection, settings
 from qmio_jupyter.config.places import Places
-from qmio_jupyter.errors import GatewayError
+from qmio_jupyter.config.settings import Settings
+from qmio_jupyter.errors import ConfigError, GatewayError
 
 #: What is run; `-P` keeps the user's working directory off the module path.
 ARGV = ("-P", "-m", "qmio_jupyter.cli.daemon", "gateway", "--embedded")
@@ -51,6 +52,8 @@ class Starter:
         ------
         GatewayError
             ``gateway.start``: it ended, or is not up in time. The next call may try again.
+        ConfigError
+            The settings name a driver that is not installed.
         """
         self.reap(now_s)
         if self._deadline is None:
@@ -84,6 +87,9 @@ class Starter:
             self._status = os.waitstatus_to_exitcode(status)
 
     def _spawn(self, now_s: float) -> None:
+        # The gateway would start, and its agent end with a line in a log that nobody reads.
+        if (configured := self._configured()) is not None:
+            settings.check_drivers(configured)
         log = self._places.gateway_log
         try:
             self._pid = self._spawn_into(log)
@@ -102,6 +108,13 @@ class Starter:
             f"Starting a gateway of your own on {connection.this_host()}: it is shared by your notebooks "
             f"and terminals here, and stops when idle (log: {log})."
         )
+
+    def _configured(self) -> Settings | None:
+        """Return the settings, None where they cannot be read: the gateway itself says why, and ends."""
+        try:
+            return settings.load(self._environ)
+        except ConfigError:
+            return None
 
     def _spawn_into(self, log: Path) -> int:
         if log.exists() and log.stat().st_size > LOG_BYTES:

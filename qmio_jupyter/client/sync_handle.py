@@ -29,6 +29,8 @@ class TaskHandle(BaseHandle):
     def wait(self, timeout_s: float | None = None, on_change: OnChange | None = None) -> TaskView:
         """Wait until the task has ended; return its last view, whatever its state.
 
+        Interrupting the wait (`KeyboardInterrupt`) leaves the task running: wait again, or `cancel` it.
+
         Parameters
         ----------
         timeout_s : float, optional

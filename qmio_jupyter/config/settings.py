@@ -7,6 +7,7 @@ Secrets never stand in it, only paths to them.
 
 from __future__ import annotations
 
+import difflib
 import os
 from collections.abc import Mapping
 from pathlib import Path
@@ -23,7 +24,7 @@ _Name = Annotated[str, Meta(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$")]
 
 
 class _Table(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    pass
+    """A table of the file; a key it does not know is an error."""
 
 
 class AgentSettings(_Table, frozen=True, kw_only=True):
@@ -177,6 +178,26 @@ class Settings(_Table, frozen=True, kw_only=True):
 
     gateway: GatewaySettings = GatewaySettings()
     client: ClientSettings = ClientSettings()
+
+
+def check_drivers(settings: Settings) -> None:
+    """Refuse an agent that the gateway would start with a driver that is not installed.
+
+    Raises
+    ------
+    ConfigError
+        Naming the device, the driver and the nearest one there is.
+    """
+    from importlib.metadata import entry_points
+
+    installed = sorted({point.name for point in entry_points(group="qmio_jupyter.drivers")})
+    for agent in settings.gateway.agents:
+        if agent.start and agent.driver not in installed:
+            near = difflib.get_close_matches(agent.driver, installed, n=1)
+            raise ConfigError(
+                f"gateway.agents: device {agent.device!r} wants the driver {agent.driver!r}, which is not installed",
+                hint=f"Did you mean {near[0]}?" if near else f"Installed are: {', '.join(installed)}.",
+            )
 
 
 def settings_path(environ: Mapping[str, str] | None = None) -> tuple[Path, bool]:

@@ -42,7 +42,9 @@ def evaluate(bind: Iterable[tuple[str, str]], namespace: Mapping[str, Any]) -> d
             raise UsageError(
                 f"--bind {name}={expression}: {type(error).__name__}: {error}",
                 code="usage.option",
-                hint="Define what it uses in a cell above.",
+                hint="Define what it uses in a cell above."
+                if isinstance(error, NameError)
+                else "The expression itself failed; correct it.",
             ) from error
     return values
 
@@ -71,9 +73,11 @@ def matrix(values: Mapping[str, Any], parameters: Sequence[str] | None) -> Param
         unbound = [name for name in parameters if name not in columns]
         if unbound:
             raise ProgramError(
-                f"the circuit's parameter {_list(unbound)} has no value",
+                f"the circuit's parameters {_list(unbound)} have no value"
+                if len(unbound) > 1
+                else f"the circuit's parameter {unbound[0]} has no value",
                 code="program.parameters",
-                hint=f"Add --bind {unbound[0]}=VALUE.",
+                hint=f"Add {_binds(unbound)}.",
             )
         columns = {name: columns[name] for name in parameters}
     if not columns:
@@ -176,6 +180,16 @@ def _bindings(columns: Mapping[str, Column]) -> int:
 
 def _unfit(name: str, what: str) -> UsageError:
     return UsageError(f"--bind {name}: {what}", code="usage.option", hint="See %qpu help.")
+
+
+def _binds(names: Sequence[str]) -> str:
+    """Return the options that give values to parameters; the elements of a vector share one."""
+    words = [
+        f"--bind {found[1]}=VALUES" if (found := _ELEMENT.fullmatch(name)) else f"--bind {name}=VALUE"
+        for name in names
+    ]
+    shown = list(dict.fromkeys(words))
+    return " ".join(shown[:5]) + (" ..." if len(shown) > 5 else "")
 
 
 def _list(names: Sequence[str]) -> str:

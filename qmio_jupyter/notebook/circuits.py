@@ -9,7 +9,7 @@ import ast
 import io
 import re
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import msgspec
@@ -50,14 +50,19 @@ def language(body: str, lang: str | None = None) -> str:
     Raises
     ------
     UsageError
-        If the header names a version nobody here reads (``usage.language``).
+        If the header names a version nobody here reads, or another language than `lang`
+        (``usage.language``).
     """
-    if lang is not None:
-        return lang
     start = _BLANK_AND_COMMENTS.match(body.lstrip("\ufeff"))
     header = _HEADER.match(body.lstrip("\ufeff"), start.end() if start else 0)
     if header is None:
-        return "python"
+        return lang or "python"
+    if lang is not None and lang != f"qasm{header[1]}":
+        raise UsageError(
+            f"the program begins with OPENQASM {header[1]}, and --lang says {lang}",
+            code="usage.language",
+            hint="Leave --lang out, or correct the header.",
+        )
     if header[1] not in ("2", "3"):
         raise UsageError(
             f"OpenQASM {header[1]} is not known",
@@ -67,15 +72,25 @@ def language(body: str, lang: str | None = None) -> str:
     return f"qasm{header[1]}"
 
 
-def body_value(body: str, lang: str | None, namespace: dict[str, Any], *, filename: str) -> Any:
+def body_value(
+    body: str,
+    lang: str | None,
+    namespace: dict[str, Any],
+    *,
+    filename: str,
+    transform: Callable[[str], str] = str,
+) -> Any:
     """Return what a cell's body stands for: OpenQASM text, or the last value of its Python.
 
-    Python runs in `namespace`; its exceptions pass through as they are.
+    Python runs in `namespace`; its exceptions pass through as they are. `transform` makes Python of what
+    IPython adds to it (``!ls``, ``%time x``), line by line.
 
     Raises
     ------
     UsageError
         If the body is empty, or is Python that ends with no expression (``usage.cell``).
+    ProgramError
+        If its Python cannot be parsed (``program.syntax``), with line and column of the body.
     """
     if not body.strip():
         raise UsageError(
@@ -86,22 +101,22 @@ def body_value(body: str, lang: str | None, namespace: dict[str, Any], *, filena
     found = language(body, lang)
     if found == "python":
         __tracebackhide__ = True  # the user's traceback shows her own frames
-        return _run_python(body, namespace, filename)
+        return _run_python(body, namespace, filename, transform)
     return Text(body, QASM2 if found == "qasm2" else QASM3)
 
 
-def _run_python(body: str, namespace: dict[str, Any], filename: str) -> Any:
+def _run_python(body: str, namespace: dict[str, Any], filename: str, transform: Callable[[str], str]) -> Any:
     __tracebackhide__ = True
     try:
-        tree = ast.parse(body, filename)
-    except SyntaxError:
+        tree = ast.parse(transform(body), filename)
+    except SyntaxError as error:
         if _LOOKS_LIKE_QASM.search(body):
             raise UsageError(
                 "the cell looks like OpenQASM without its header",
                 code="usage.language",
                 hint="Begin with OPENQASM 3.0; (or 2.0), or give --lang qasm3.",
             ) from None
-        raise
+        raise _misspelt(error) from None
     last = tree.body[-1] if tree.body else None
     if not isinstance(last, ast.Expr):
         name = _assigned(last)
@@ -111,9 +126,37 @@ def _run_python(body: str, namespace: dict[str, Any], filename: str) -> Any:
             hint=f"End the cell with {f'a line {name}' if name else 'the circuit, or a list of circuits'}.",
         )
     before = ast.Module(body=tree.body[:-1], type_ignores=[])
-    exec(compile(before, filename, "exec", dont_inherit=True), namespace)  # noqa: S102 - the user's own cell
-    value = compile(ast.Expression(last.value), filename, "eval", dont_inherit=True)
+    try:
+        first = compile(before, filename, "exec", dont_inherit=True)
+        value = compile(ast.Expression(last.value), filename, "eval", dont_inherit=True)
+    except SyntaxError as error:
+        raise _misspelt(error, awaits=_awaits(tree, filename)) from None
+    exec(first, namespace)  # noqa: S102 - the user's own cell
     return eval(value, namespace)  # noqa: S307 - the user's own cell
+
+
+def _misspelt(error: SyntaxError, *, awaits: bool = False) -> ProgramError:
+    """Return a `SyntaxError` of the body as one line: IPython would show its place below all our frames."""
+    place = f"line {error.lineno}, column {error.offset}" if error.lineno else "the cell"
+    if awaits:
+        return ProgramError(
+            f"{place}: await at the top is not possible in a %%qpu cell",
+            code="program.syntax",
+            hint="Await in a cell above, and use its value here.",
+        )
+    text = f": {error.text.strip()[:80]}" if error.text and error.text.strip() else ""
+    return ProgramError(
+        f"{place}: {error.msg}{text}", code="program.syntax", hint="Correct this line of the cell's Python."
+    )
+
+
+def _awaits(tree: ast.Module, filename: str) -> bool:
+    """Return whether all that is wrong with `tree` is an ``await`` outside a function."""
+    try:
+        compile(tree, filename, "exec", flags=ast.PyCF_ALLOW_TOP_LEVEL_AWAIT, dont_inherit=True)
+    except SyntaxError:
+        return False
+    return True
 
 
 def _assigned(node: ast.stmt | None) -> str:

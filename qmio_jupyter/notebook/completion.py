@@ -1,15 +1,17 @@
 """Completion in ``%qpu`` and ``%%qpu`` lines: options, values, subcommands, devices, tasks, variables.
 
-What must be asked of the gateway is asked only over a link that exists, at most every `FRESH_S`, and waited
-for `DEADLINE_S` at most: a Tab never blocks the kernel, and never starts a gateway.
+What must be asked of the gateway is asked at most every `FRESH_S`, and waited for `DEADLINE_S` at most: a Tab
+never blocks the kernel, and never starts a gateway. Before a cell has made the kernel's link, a gateway that runs
+already is asked over a link of the moment.
 """
 
 from __future__ import annotations
 
 import re
+import threading
 import time
 from collections.abc import Callable, Iterable, Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from qmio_jupyter.errors import QmioError, UsageError
 from qmio_jupyter.notebook import link
@@ -17,8 +19,13 @@ from qmio_jupyter.notebook.grammar import CELL, arguments_of, options_of
 from qmio_jupyter.notebook.options import SUBCOMMANDS, Argument, Option
 from qmio_jupyter.notebook.words import split_words
 
+if TYPE_CHECKING:
+    from qmio_jupyter.client.sync import Client
+
 DEADLINE_S = 0.2
 FRESH_S = 2.0
+#: How long a link of the moment may take; what comes later than `DEADLINE_S` is there for the next Tab.
+PEEK_S = 2.0
 _MAGIC = re.compile(r"^\s*(?:\w+\s*=\s*)?(%%?)qpu(?=\s|$)(.*)$", re.DOTALL)
 _SETTINGS = ("device=", "shots=", "timeout=", "quiet=")
 
@@ -34,23 +41,43 @@ class Words:
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self._clock = clock
-        self._known: dict[str, tuple[float, list[str]]] = {}
+        self._names: dict[str, list[str]] = {}
+        #: When each kind was last asked for, and whether over the kernel's own link.
+        self._asked: dict[str, tuple[float, bool]] = {}
 
     def get(self, kind: str) -> list[str]:
-        """Return the names of ``devices`` or ``tasks``: old ones if it is slow, none without a link."""
-        asked_at, names = self._known.get(kind, (float("-inf"), []))
+        """Return the names of ``devices`` or ``tasks``: old ones if it is slow, none without a gateway."""
         client = link.current()
-        if client is None or self._clock() < asked_at + FRESH_S:
-            return names
+        asked_at, was_linked = self._asked.get(kind, (float("-inf"), False))
+        if self._clock() < asked_at + FRESH_S and was_linked is (client is not None):
+            return self._names.get(kind, [])
+        self._asked[kind] = (self._clock(), client is not None)
+        if client is not None:
+            self._ask(kind, client, DEADLINE_S)
+        else:
+            # Connecting and closing may take longer than a Tab.
+            peek = threading.Thread(target=self._peek, args=(kind,), name="qmio-peek", daemon=True)
+            peek.start()
+            peek.join(DEADLINE_S)
+        return self._names.get(kind, [])
+
+    def _ask(self, kind: str, client: Client, timeout_s: float) -> None:
         try:
             if kind == "devices":
-                names = [view.description.name for view in client.devices(timeout_s=DEADLINE_S)]
+                self._names[kind] = [v.description.name for v in client.devices(timeout_s=timeout_s)]
             else:
-                names = [view.task_id for view in client.tasks(50, timeout_s=DEADLINE_S)]
+                self._names[kind] = [view.task_id for view in client.tasks(50, timeout_s=timeout_s)]
         except QmioError:
             pass  # a Tab that finds nothing is no error
-        self._known[kind] = (self._clock(), names)
-        return names
+
+    def _peek(self, kind: str) -> None:
+        try:
+            client = link.peek(PEEK_S)
+        except QmioError:
+            return
+        if client is not None:
+            with client:
+                self._ask(kind, client, PEEK_S)
 
 
 def candidates(text: str, lookup: Callable[[str], Iterable[str]]) -> tuple[str, list[str]] | None:
@@ -129,6 +156,13 @@ def _fitting(word: str, offered: list[str]) -> list[str]:
     return [one for one in dict.fromkeys(offered) if one.startswith(word)]
 
 
+class _Nothing(list[Any]):
+    """No completions, and yet not empty: IPython lets only those suppress others' who have some."""
+
+    def __len__(self) -> int:
+        return 1
+
+
 def matcher_for(shell: Any) -> Any:
     """Return a matcher for IPython's completer that serves `shell`."""
     from IPython.core.completer import CompletionContext, SimpleCompletion, context_matcher
@@ -137,7 +171,7 @@ def matcher_for(shell: Any) -> Any:
 
     def lookup(kind: str) -> list[str]:
         if kind == "variables":
-            return [n for n, value in shell.user_ns.items() if not n.startswith("_") and _runs(value)]
+            return _variables(shell)
         found = words.get(kind)
         # Without a link the configured device is known all the same.
         return found or ([link.defaults().device] if kind == "devices" else [])
@@ -154,13 +188,24 @@ def matcher_for(shell: Any) -> Any:
             return {"completions": []}
         word, offered = found
         return {
-            "completions": [SimpleCompletion(one, type="magic") for one in offered],
+            "completions": [SimpleCompletion(one, type="magic") for one in offered] or _Nothing(),
             "matched_fragment": word,
             "suppress": True,
             "ordered": True,
         }
 
     return qpu_matcher
+
+
+def _variables(shell: Any) -> list[str]:
+    """Return the user's variables: those that hold what runs first, the others after them."""
+    hidden = getattr(shell, "user_ns_hidden", {})
+    mine = {
+        name: value
+        for name, value in shell.user_ns.items()
+        if not name.startswith("_") and hidden.get(name, hidden) is not value
+    }
+    return sorted(mine, key=lambda name: not _runs(mine[name]))
 
 
 def _runs(value: Any) -> bool:

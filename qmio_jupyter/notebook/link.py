@@ -59,6 +59,27 @@ def current() -> Client | None:
     return _client if _owner == os.getpid() else None
 
 
+def peek(timeout_s: float) -> Client | None:
+    """Return a client of its own for the user's embedded gateway, None unless that runs; never starts one.
+
+    The caller closes it.
+
+    Raises
+    ------
+    QmioError
+        If the gateway does not answer within `timeout_s`.
+    """
+    from qmio_jupyter.config import connection
+    from qmio_jupyter.config.places import places
+
+    path = places().connection_file
+    if not path.exists() or not connection.is_alive(connection.read(path)):
+        return None
+    from qmio_jupyter.client.sync import connect
+
+    return connect(start=False, timeout_s=timeout_s)
+
+
 def close() -> None:
     """Close the client; a later use makes another. Idempotent."""
     global _client  # noqa: PLW0603 - one per process, by design

@@ -80,7 +80,7 @@ class QpuMagics(Magics):
         __tracebackhide__ = True
         shell = self._shell
         name = shell.compile.cache(body, shell.execution_count, raw_code=body)
-        value = body_value(body, asked.lang, shell.user_ns, filename=name)
+        value = body_value(body, asked.lang, shell.user_ns, filename=name, transform=shell.transform_cell)
         return self._run(value, asked, shell.user_ns, "the cell's last value")
 
     def _run(

@@ -21,7 +21,8 @@ from qmio_jupyter.model.task import MAX_SHOTS, StalePolicy, TaskState
 LANGUAGES = ("qasm2", "qasm3", "python")
 PACES = ("real", "fast")
 _LARGEST_SEED = 2**63 - 1
-_LONGEST_LABEL = 200
+#: Characters of a label.
+LONGEST_LABEL = 200
 _MOST_TASKS = 1000
 
 
@@ -119,8 +120,8 @@ def _device(text: str) -> str:
 
 
 def _label(text: str) -> str:
-    if len(text) > _LONGEST_LABEL:
-        raise ValueError(f"at most {_LONGEST_LABEL} characters are accepted, not {len(text)}")
+    if len(text) > LONGEST_LABEL:
+        raise ValueError(f"at most {LONGEST_LABEL} characters are accepted, not {len(text)}")
     return text
 
 

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from contextlib import nullcontext
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
+from qmio_jupyter.cli import cancel, devices
 from qmio_jupyter.cli.exits import Exit, exit_for
-from qmio_jupyter.cli.main import COMMANDS, main
+from qmio_jupyter.cli.main import COMMANDS, in_commands, main
 from qmio_jupyter.errors import (
     ConfigError,
     DeadlineError,
@@ -70,7 +73,16 @@ def test_exit_codes(error: QmioError, code: int) -> None:
         (["run", "/nonexistent.qasm"], "/nonexistent.qasm"),
         (["cancel"], "--all"),
         (["cancel", "last", "--all"], "--all"),
+        (["cancel", "last", "all"], "--all"),
         (["tasks", "--state", "asleep"], "asleep"),
+        (["tasks", "--timeout", "nan"], "finite"),
+        (["tasks", "--timeout", "inf"], "finite"),
+        (["up", "--timeout", "nan"], "finite"),
+        (["down", "--timeout", "nan"], "finite"),
+        (["result", "last", "--timeout", "nan"], "finite"),
+        (["run", "x", "--timeout", "nan"], "finite"),
+        (["run", "x", "--timeout", "0"], "--timeout"),
+        (["run", "x", "--label", "x" * 201], "at most 200 characters are accepted, not 201"),
         (["tasks", "-n", "0"], "limit"),
     ],
 )
@@ -82,6 +94,59 @@ def test_wrong_usage_is_one_line_and_exit_code_2(
     assert output.out == ""
     assert output.err.count("\n") == 1
     assert said in output.err
+
+
+def test_without_a_command_the_help_is_shown_as_it_is(capsys: pytest.CaptureFixture[str]) -> None:
+    assert run("--help") == 0
+    text = capsys.readouterr().out
+    assert run() == Exit.USAGE
+    assert capsys.readouterr().err.strip() == text.strip()
+
+
+def test_hints_name_commands_in_place_of_magics() -> None:
+    said = "[x] y. List yours with %qpu tasks. See %qpu device NAME, or %qpu status t-1; %qpu tasksx"
+    assert in_commands(said) == (
+        "[x] y. List yours with jupyter qmio tasks. "
+        "See jupyter qmio devices NAME, or jupyter qmio show t-1; %qpu tasksx"
+    )
+
+
+def test_the_hint_of_an_error_names_the_command(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fails(**_: object) -> None:
+        raise UnknownTaskError("no task of yours", hint="List yours with %qpu tasks.")
+
+    monkeypatch.setattr(devices, "client_for", fails)
+    assert run("devices") == Exit.ERROR
+    assert capsys.readouterr().err == "[task.unknown] no task of yours. List yours with jupyter qmio tasks.\n"
+
+
+@pytest.mark.parametrize("args", [["all"], ["--all"], ["all", "--all"]])
+def test_cancel_takes_the_word_all_as_the_magic_does(
+    args: list[str], capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    client = SimpleNamespace(
+        tasks=lambda *_args, **_named: [SimpleNamespace(task_id="t-1"), SimpleNamespace(task_id="t-2")],
+        cancel=lambda task_id, _timeout: SimpleNamespace(task_id=task_id, state="cancelled"),
+    )
+    monkeypatch.setattr(cancel, "client_for", lambda **_: nullcontext(client))
+    assert run("cancel", *args) == 0
+    assert capsys.readouterr().out == "t-1  cancelled\nt-2  cancelled\n"
+
+
+def test_a_driver_that_is_not_there_is_named_at_once(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "config/qmio").mkdir(parents=True)
+    (tmp_path / "config/qmio/config.toml").write_text(
+        '[[gateway.agents]]\ndevice = "mine"\ndriver = "ehco"\n'
+    )
+    assert run("up") == Exit.USAGE
+    output = capsys.readouterr()
+    assert "device 'mine' wants the driver 'ehco'" in output.err
+    assert "Did you mean echo?" in output.err
+    assert output.err.count("\n") == 1
 
 
 def test_a_typo_in_the_settings_is_named(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -58,6 +58,18 @@ def test_what_is_no_program(tmp_path: Path, data: bytes, code: str) -> None:
     assert str(tmp_path / "p") in caught.value.message or code == "usage.language"
 
 
+@pytest.mark.parametrize(
+    ("data", "lang"),
+    [(b"OPENQASM 3.0;", "qasm2"), (b"OPENQASM 2.0;", "qasm3"), (QPY_ONE, "qasm3")],
+)
+def test_a_language_that_is_not_that_of_the_file(data: bytes, lang: str) -> None:
+    with pytest.raises(UsageError, match=f"--lang says {lang}") as caught:
+        read_programs("-", lang, io.BytesIO(data))
+    assert caught.value.code == "usage.language"
+    (program,) = read_programs("-", "qasm2", io.BytesIO(b"qreg q[1];"))
+    assert program.media_type == QASM2
+
+
 def test_a_missing_file_and_a_directory(tmp_path: Path) -> None:
     for path in (tmp_path / "missing", tmp_path):
         with pytest.raises(UsageError, match="cannot be read"):

@@ -11,6 +11,7 @@ from qmio_jupyter.config.settings import (
     GatewayAddress,
     GatewaySettings,
     Settings,
+    check_drivers,
     load,
     parse,
     settings_path,
@@ -158,3 +159,12 @@ def test_an_agent_is_found_by_its_device() -> None:
     with pytest.raises(ConfigError, match="nope") as caught:
         GatewaySettings().agent("nope")
     assert "ideal, echo" in caught.value.hint
+
+
+def test_a_driver_that_is_not_installed_is_named_with_the_nearest() -> None:
+    check_drivers(Settings())
+    wrong = parse(b'[[gateway.agents]]\ndevice = "mine"\ndriver = "ideel"\n')
+    with pytest.raises(ConfigError, match=r"device 'mine' wants the driver 'ideel'.*Did you mean ideal\?"):
+        check_drivers(wrong)
+    by_hand = parse(b'[[gateway.agents]]\ndevice = "mine"\ndriver = "ideel"\nstart = false\n')
+    check_drivers(by_hand)

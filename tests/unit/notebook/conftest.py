@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Iterator
-from typing import Any
+from typing import Any, Self
 
 import msgspec
 import pytest
@@ -209,11 +209,18 @@ class FakeClient:
     def close(self) -> None:
         self.closed = True
 
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
 
 @pytest.fixture
 def fake(monkeypatch: pytest.MonkeyPatch, tmp_path: Any) -> Iterator[FakeClient]:
     """The fake, as the process's one client."""
     monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path))
+    monkeypatch.setenv("QMIO_HOME", str(tmp_path / "home"))
     monkeypatch.delenv("QMIO_CONFIG", raising=False)
     monkeypatch.delenv("QMIO_DEVICE", raising=False)
     client = FakeClient()

@@ -63,6 +63,8 @@ def test_no_parameters_is_no_matrix() -> None:
     [
         ({}, ["x"], "parameter x has no value"),
         ({"x": 1}, ["x", "y"], "Add --bind y=VALUE"),
+        ({}, ["ph", "θ"], "parameters ph, θ have no value. Add --bind ph=VALUE --bind θ=VALUE."),
+        ({}, ["t[0]", "t[1]"], "Add --bind t=VALUES."),
         ({"x": "1"}, ["x"], "not str"),
         ({"x": None}, ["x"], "not NoneType"),
         ({"x": {"a": 1}}, ["x"], "not dict"),
@@ -106,5 +108,7 @@ def test_expressions_see_the_namespace_and_do_not_write_to_it() -> None:
 
 
 def test_a_failing_expression_is_one_line() -> None:
-    with pytest.raises(UsageError, match=r"--bind x=1/0: ZeroDivisionError: division by zero"):
+    with pytest.raises(UsageError, match=r"--bind x=1/0: ZeroDivisionError: division by zero. The expr"):
         evaluate([("x", "1/0")], {})
+    with pytest.raises(UsageError, match=r"NameError: .*Define what it uses in a cell above"):
+        evaluate([("x", "y")], {})

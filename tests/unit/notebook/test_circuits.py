@@ -59,9 +59,24 @@ def test_language(body: str, found: str) -> None:
 
 
 @pytest.mark.parametrize("lang", ["qasm2", "qasm3", "python"])
-def test_lang_overrides(lang: str) -> None:
-    assert language("OPENQASM 2.0;", lang) == lang
+def test_lang_says_it_where_no_header_does(lang: str) -> None:
     assert language("qubit q;", lang) == lang
+
+
+@pytest.mark.parametrize(
+    ("body", "lang"),
+    [
+        ("OPENQASM 3.0;\n", "qasm2"),
+        ("OPENQASM 2.0;\n", "qasm3"),
+        ("OPENQASM 4.0;\n", "qasm3"),
+        ("OPENQASM 3;\n", "python"),
+    ],
+)
+def test_lang_against_the_header_is_refused(body: str, lang: str) -> None:
+    with pytest.raises(UsageError, match=f"--lang says {lang}") as caught:
+        language(body, lang)
+    assert caught.value.code == "usage.language"
+    assert language("OPENQASM 2.0;", "qasm2") == "qasm2"
 
 
 def test_an_unknown_version_is_refused() -> None:
@@ -124,8 +139,30 @@ def test_the_users_own_errors_pass_through() -> None:
         value_of("1/0")
     with pytest.raises(NameError):
         value_of("qc\n")
-    with pytest.raises(SyntaxError):
-        value_of("x = = 1")
+
+
+@pytest.mark.parametrize(
+    ("body", "says"),
+    [
+        ("x = 1\nx = = 1\nx", "line 2, column 5: invalid syntax: x = = 1"),
+        ("def f():\n    return 1\nreturn 2\nf()", "line 3, column 1: 'return' outside function"),
+        ("x = 1\nawait f()", "await at the top is not possible"),
+        ("async with f() as x:\n    pass\nx", "await at the top is not possible"),
+    ],
+)
+def test_python_that_cannot_be_read_is_one_line_with_its_place(body: str, says: str) -> None:
+    with pytest.raises(ProgramError) as caught:
+        value_of(body)
+    assert caught.value.code == "program.syntax"
+    assert says in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+def test_nothing_runs_when_the_last_value_cannot_be_compiled() -> None:
+    namespace: dict[str, Any] = {"log": []}
+    with pytest.raises(ProgramError):
+        value_of("log.append(1)\nawait log", namespace)
+    assert namespace["log"] == []
 
 
 def test_nothing_runs_when_the_last_line_is_no_value() -> None:

@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import sys
+import threading
 from typing import Any
 
 import pytest
 
+from qmio_jupyter.client import sync
+from qmio_jupyter.config import connection
+from qmio_jupyter.config.places import places
 from qmio_jupyter.errors import GatewayError
 from qmio_jupyter.notebook import link
 from qmio_jupyter.notebook.completion import Words, candidates
@@ -112,9 +116,63 @@ def test_devices_tasks_and_variables_in_the_shell(shell: Any, fake: Any) -> None
     shell.user_ns["bell"] = "OPENQASM 3.0;"
     shell.user_ns["other"] = "text"
     assert complete(shell, "%qpu run ")[0][0] == "bell"
-    assert "other" not in complete(shell, "%qpu run ")[0]
+    offered = complete(shell, "%qpu run ")[0]
+    assert offered.index("bell") < offered.index("other")
+    assert not {"In", "Out", "exit", "get_ipython"} & set(offered)
+    assert complete(shell, "%qpu run oth")[0] == ["other"]
     link.client()
     assert complete(shell, "%%qpu -d ")[0] == ["ideal", "echo"]
+
+
+@pytest.mark.parametrize(
+    "text", ["%qpu attach t-", "%%qpu -n ", "%qpu run nothing_like_th", "%qpu nonsense "]
+)
+def test_what_we_know_nothing_for_is_offered_nothing(shell: Any, fake: Any, text: str) -> None:
+    assert complete(shell, text)[0] == []
+
+
+def test_a_gateway_that_runs_is_asked_before_the_kernels_own_link_exists(
+    shell: Any, fake: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    found = type(fake)()
+    made: list[dict[str, Any]] = []
+
+    def connect(**how: Any) -> Any:
+        made.append(how)
+        return found
+
+    monkeypatch.setattr(sync, "connect", connect)
+    path = places().connection_file
+    path.touch()
+    monkeypatch.setattr(connection, "read", lambda where: "written" if where == path else None)
+    monkeypatch.setattr(connection, "is_alive", lambda written: written == "written")
+    assert complete(shell, "%%qpu -d ")[0] == ["ideal", "echo"]
+    assert [how["start"] for how in made] == [False]
+    assert found.closed
+    assert link.current() is None
+    assert complete(shell, "%%qpu -d ")[0] == ["ideal", "echo"]
+    assert len(made) == 1
+
+
+def test_a_tab_is_not_held_up_and_a_late_answer_is_there_for_the_next(
+    fake: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    answer, answered = threading.Event(), threading.Event()
+
+    class Late(type(fake)):
+        def devices(self, timeout_s: float | None = None) -> Any:
+            assert answer.wait(30)
+            return super().devices(timeout_s)
+
+        def close(self) -> None:
+            answered.set()
+
+    monkeypatch.setattr(link, "peek", lambda _timeout_s: Late())
+    words = Words(lambda: 0.0)
+    assert words.get("devices") == []
+    answer.set()
+    assert answered.wait(30)
+    assert words.get("devices") == ["ideal", "echo"]
 
 
 def test_a_tab_never_starts_a_gateway(fake: Any) -> None:

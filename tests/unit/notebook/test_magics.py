@@ -263,6 +263,32 @@ def test_the_users_traceback_begins_at_her_cell(
     assert fake.specs == {}
 
 
+def test_what_ipython_adds_to_python_works_in_a_body(
+    shell: Any, fake: Any, capfd: pytest.CaptureFixture[str]
+) -> None:
+    run(shell, f"%%qpu -n 7\n!echo hi\n{BELL_PY}%time qc\n")
+    assert spec_of(fake).total_shots == 7
+    out = capfd.readouterr().out
+    assert "hi" in out
+    assert "Wall time" in out
+
+
+def test_a_syntax_error_of_the_body_shows_its_own_place_only(
+    shell: Any, fake: Any, capsys: pytest.CaptureFixture[str]
+) -> None:
+    text = refused(shell, "%%qpu\nx = 1\nx = = 2\nx\n", ProgramError)
+    assert "line 2, column 5" in text
+    assert "await" in refused(shell, "%%qpu\nimport asyncio\nawait asyncio.sleep(0)\n", ProgramError)
+    assert "Traceback" not in capsys.readouterr().out
+
+
+def test_a_language_against_the_header(shell: Any, fake: Any) -> None:
+    assert "--lang says qasm2" in refused(shell, f"%%qpu --lang qasm2\n{BELL}")
+    shell.user_ns["text"] = BELL
+    assert "--lang says qasm2" in refused(shell, "%qpu run text --lang qasm2")
+    assert fake.specs == {}
+
+
 def test_errors_before_anything_is_sent(shell: Any, fake: Any) -> None:
     assert "Did you mean --shots?" in refused(shell, f"%%qpu --shot 5\n{BELL}")
     assert "None, no circuit" in refused(shell, "%%qpu\nprint('hello')")
