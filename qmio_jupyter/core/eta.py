@@ -1,12 +1,19 @@
 """How long a task takes: ``T0 + shots * alpha`` per binding, the driver's figures first, then fitted online.
 
 The fit is a weighted least squares over sums that forget (`_KEEP` per sample), so it costs a few additions.
-Predictions also keep the last ratios of real to predicted duration; their quantiles make p50 and p90.
+A mean is slow to leave a wrong figure and easily led astray by one wild run, a median is neither: where the last
+runs agree that the fit is far off, it is multiplied by the median of what they took over what it says.
+
+The model also keeps the last ratios of real to predicted duration; their quantiles make p50 and p90. They are taken
+against the model that has learnt the run: what it was wrong by before is in the fit now, and must not count twice.
 """
 
 from __future__ import annotations
 
 from math import isfinite
+from statistics import median
+
+from msgspec.structs import replace
 
 from qmio_jupyter.core.records import DurationModel
 from qmio_jupyter.model.device import CostModel
@@ -18,8 +25,16 @@ _KEEP = 0.98
 _TRUST = 3.0
 #: Ratios kept.
 _RATIOS = 64
-#: Without samples, p90 is this many times p50.
-_UNKNOWN_SPREAD = 2.0
+#: A ratio counts as at most this, and at least one over it.
+_FARTHEST = 10.0
+#: What is believed of ratios before any was seen: p50 1, p90 2.
+_PRIOR_RATIOS = (0.5, 1.0, 1.0, 1.0, 2.0)
+#: Runs that tell whether the fit is far off.
+_RECENT = 8
+#: The fit is left alone as long as it is off by less.
+_OFF = 1.5
+#: From this many samples on, a run moves the fit as if it had taken at most `_FARTHEST` times the prediction.
+_SETTLED = 3
 #: Nothing is predicted to take longer (three centuries): keeps arithmetic finite whatever a driver claims.
 _CEILING_S = 1e10
 
@@ -59,42 +74,73 @@ def fitted(model: DurationModel, shots: int, scale_from: float) -> float:
 
 def predict(model: DurationModel, cost: CostModel, spec: TaskSpec, least_s: float) -> float:
     """Return the device-seconds a task is predicted to take, at least `least_s`."""
-    own = prior(cost, spec)
+    return predict_work(model, cost, *work(spec), least_s)
+
+
+def predict_work(model: DurationModel, cost: CostModel, bindings: int, shots: int, least_s: float) -> float:
+    """Return the same as `predict` for so many bindings and shots (see `work`)."""
+    return max(_finite(_mean(model, cost, bindings, shots) * model.factor), least_s)
+
+
+def _mean(model: DurationModel, cost: CostModel, bindings: int, shots: int) -> float:
+    """Return the driver's figures and the fit, weighed against each other."""
+    own = _finite(cost.t0_s * bindings + cost.per_shot_s * shots)
     if model.samples == 0 or model.sums[0] <= 0:
-        return max(own, least_s)
-    bindings, shots = work(spec)
+        return own
     mean_shots = model.sums[1] / model.sums[0]
     there = _finite(cost.t0_s * bindings + cost.per_shot_s * mean_shots)
     fit = _finite(fitted(model, shots, own / there if there > 0 else 0.0))
     trust = _TRUST if own > 0 else 0.0
-    return max((trust * own + model.samples * fit) / (trust + model.samples), least_s)
+    return (trust * own + model.samples * fit) / (trust + model.samples)
+
+
+def _factor(model: DurationModel, cost: CostModel, least_s: float) -> float:
+    """Return what the last runs took over what the fit says: the median, 1 unless it is far off.
+
+    One more run that was just as the fit says is counted in, so that a first run is believed by half.
+    """
+    off = median(
+        [
+            1.0,
+            *(
+                max(seconds, least_s) / max(_mean(model, cost, bindings, shots), least_s)
+                for bindings, shots, seconds in model.recent
+            ),
+        ]
+    )
+    return 1.0 if 1 / _OFF <= off <= _OFF else off
 
 
 def learn(
     model: DurationModel, cost: CostModel, spec: TaskSpec, seconds: float, least_s: float
 ) -> DurationModel:
-    """Return the model after a run that took `seconds`.
-
-    The ratio kept is that to what the model would have predicted just before: a task may have been predicted long
-    ago, when nothing was known of the device. The first run of a device without figures has nothing to compare with.
-    """
-    _, shots = work(spec)
+    """Return the model after a run that took `seconds`."""
+    bindings, shots = work(spec)
     x, y = float(shots), _finite(seconds)
+    took_s = y
+    if model.samples >= _SETTLED:
+        before = predict_work(model, cost, bindings, shots, least_s)
+        y = min(max(y, before / _FARTHEST), before * _FARTHEST)
     added = (1.0, x, y, x * x, x * y)
     sums = tuple(old * _KEEP + new for old, new in zip(model.sums, added, strict=True))
-    is_blind = model.samples == 0 and prior(cost, spec) <= 0
-    ratio = 1.0 if is_blind else y / predict(model, cost, spec, least_s)
-    return DurationModel(
+    learnt = replace(
+        model,
         samples=min(model.samples + 1, 1_000_000),
         sums=(sums[0], sums[1], sums[2], sums[3], sums[4]),
-        ratios=(*model.ratios[-(_RATIOS - 1) :], min(max(ratio, 1e-3), 1e3)),
+        recent=(*model.recent[-(_RECENT - 1) :], (bindings, shots, took_s)),
     )
+    learnt = replace(learnt, factor=_factor(learnt, cost, least_s))
+    ratio = _clipped(took_s / predict_work(learnt, cost, bindings, shots, least_s))
+    return replace(learnt, ratios=(*model.ratios[-(_RATIOS - 1) :], ratio))
+
+
+def _clipped(ratio: float) -> float:
+    return min(max(ratio, 1 / _FARTHEST), _FARTHEST)
 
 
 def quantiles(model: DurationModel) -> tuple[float, float]:
     """Return (p50, p90) of real over predicted duration."""
-    if not model.ratios:
-        return 1.0, _UNKNOWN_SPREAD
-    ordered = sorted(model.ratios)
+    # Clipped again: a ledger may hold wilder ones.
+    ordered = sorted([*_PRIOR_RATIOS, *map(_clipped, model.ratios)])
     last = len(ordered) - 1
     return ordered[last // 2], ordered[-(-last * 9 // 10)]

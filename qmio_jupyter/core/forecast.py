@@ -1,5 +1,7 @@
 """What users are told of the queue: positions and estimates, from one forward run per device for everybody.
 
+The forward run says who is dispatched when, and so the positions; `times` says when those tasks really run.
+
 A number told is remembered. If it gets worse, the view that says so names the cause: whatever has happened to the
 device's queue since the last publication. A worse number without a cause is a defect (`invariants.check`).
 """
@@ -8,7 +10,7 @@ from __future__ import annotations
 
 from msgspec.structs import replace
 
-from qmio_jupyter.core import queue, view
+from qmio_jupyter.core import queue, times, view
 from qmio_jupyter.core.calendar import Calendar
 from qmio_jupyter.core.effects import Publish
 from qmio_jupyter.core.queue import Place
@@ -69,7 +71,7 @@ def places(state: State, device: Device) -> list[Place]:
         ms for agent in device.present() for ms in _servers(agent, free.get(agent.name, []), state.now_ms)
     ]
     outlook = _calendar(state, device, ends) if device.bookings else None
-    found = queue.run_forward(device.ready, servers, outlook, pace)
+    found = times.waiting(state, device, queue.run_forward(device.ready, servers, outlook, pace))
     device.places = (state.now_ms, found)
     return found
 
@@ -112,7 +114,7 @@ def of(state: State, task: Task, cause: str, exact_up_to: int, *, to_all: bool) 
     """
     device = state.device_of(task)
     if task.state is not TaskState.QUEUED:
-        return view.of(task, cause=cause, end=_end(state, device, task))
+        return _claimed(state, device, task, cause)
     if len(device.entries) > exact_up_to:
         last = device.shown.get(task.task_id)
         if last is None or last.position is None:
@@ -164,10 +166,11 @@ def _queued(
     start = end = None
     if start_ms is not None:
         start = _estimate(state, device, start_ms)
-        end = _estimate(state, device, start_ms + round(task.predicted_s * state.pace(device) * 1000))
+        end = _estimate(state, device, start_ms + times.lengths(state, device)(task))
     return view.of(task, position=position, start=start, end=end, cause=cause)
 
 
-def _end(state: State, device: Device, task: Task) -> Estimate:
-    claim = state.claims[task.task_id]
-    return _estimate(state, device, claim.claimed_ms + round(task.predicted_s * state.pace(device) * 1000))
+def _claimed(state: State, device: Device, task: Task, cause: str) -> TaskView:
+    turn = times.held(state, device, state.claims[task.task_id].agent)[0][task.task_id]
+    start = _estimate(state, device, turn.start_ms) if task.state is TaskState.CLAIMED else None
+    return view.of(task, start=start, end=_estimate(state, device, turn.end_ms), cause=cause)

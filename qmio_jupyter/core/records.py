@@ -115,8 +115,12 @@ class DurationModel(msgspec.Struct, frozen=True, kw_only=True):
     samples: int = 0
     #: Exponentially weighted sums of w, x, y, xx, xy with x = shots x bindings x items, y = seconds.
     sums: tuple[float, float, float, float, float] = (0.0, 0.0, 0.0, 0.0, 0.0)
-    #: Last observed ratios (real / predicted), newest last, at most 64: their quantiles give p50 and p90.
+    #: Last observed ratios (real / predicted once the run was learnt), newest last, at most 64: for p50 and p90.
     ratios: tuple[float, ...] = ()
+    #: Last runs as (bindings, shots, seconds), newest last, at most 8: they tell whether the fit is far off.
+    recent: tuple[tuple[int, int, float], ...] = ()
+    #: What the fit is multiplied by where the last runs agree that it is far off.
+    factor: float = 1.0
 
 
 class DeviceRow(msgspec.Struct, frozen=True, kw_only=True):

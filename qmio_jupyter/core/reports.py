@@ -109,7 +109,13 @@ def started(state: State, message: Started, draft: Draft) -> None:
     if task is None or task.state is TaskState.CANCELLING:
         _stop(message.origin, message.ref, draft)
     elif task.state is TaskState.CLAIMED:
+        _begin(state, task)
         life.advance(state, draft, task, TaskState.RUNNING)
+
+
+def _begin(state: State, task: Task) -> None:
+    begun = state.claims[task.task_id]
+    state.claims[task.task_id] = replace(begun, started_ms=state.now_ms)
 
 
 def renew(state: State, message: Renew, draft: Draft) -> None:
@@ -141,6 +147,7 @@ def progress(state: State, message: Progress, draft: Draft) -> None:
     draft.records.append(_stored(task, result))
     done = min(max(result.shots_done, task.shots_done), task.spec.total_shots)
     if task.state is TaskState.CLAIMED:
+        _begin(state, task)
         life.advance(state, draft, task, TaskState.RUNNING, shots_done=done)
     elif done != task.shots_done:
         life.change(state, draft, task, shots_done=done)

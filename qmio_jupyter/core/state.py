@@ -41,6 +41,8 @@ class Claim(msgspec.Struct, frozen=True, kw_only=True):
     device: DeviceName
     agent: AgentId
     claimed_ms: int
+    #: When the agent said that it runs; None: not yet, or before this gateway was started.
+    started_ms: int | None = None
     #: Lapses when this has passed; moved by renewing, in memory only.
     lease_until_ms: int
     #: When the dispatch was last sent.

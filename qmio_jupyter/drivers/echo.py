@@ -95,6 +95,7 @@ class EchoDriver:
             qpy_versions=(13, 255),
             options=_OPTIONS,
             cost=self._announced,
+            parallel=1,  # one timed task after the other, whatever the credit
         )
 
     def state(self) -> DeviceState:

@@ -44,7 +44,8 @@ class IdealDriver:
             wall_s=settings.number("wall_s", 900.0, at_least=0.01),
             compile_s=settings.number("compile_s", 60.0, at_least=0.01),
         )
-        self._pool = Pool(_WORKER, settings.integer("workers", 1, at_least=1, at_most=256), limits)
+        self._workers = settings.integer("workers", 1, at_least=1, at_most=256)
+        self._pool = Pool(_WORKER, self._workers, limits)
 
     @property
     def pool(self) -> Pool:
@@ -62,6 +63,7 @@ class IdealDriver:
             media_types=(QASM2, QASM3, QPY),
             qpy_versions=(13, 18),
             cost=CostModel(t0_s=0.01, per_shot_s=1e-6),
+            parallel=self._workers,
         )
 
     def state(self) -> DeviceState:

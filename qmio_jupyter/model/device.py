@@ -61,6 +61,8 @@ class DeviceDescription(msgspec.Struct, frozen=True, kw_only=True):
     #: Names of the device options it knows.
     options: tuple[str, ...] = ()
     cost: CostModel = CostModel()
+    #: Tasks of one agent that really run at once; what it holds beyond them waits its turn.
+    parallel: Annotated[int, Meta(ge=1, le=1000)] = 1
     native_gates: tuple[str, ...] = ()
     #: Directed couplings; empty: all to all.
     couplings: tuple[tuple[int, int], ...] = ()

@@ -267,10 +267,10 @@ def test_a_grant_s_budget_is_shared_by_its_sessions(bench: Bench):
     bench.cancel("ana", tasks[4])
     only(bench.do(bench.submission("node2")), Accepted)
     assert code(bench.do(bench.submission("ana"))) == "limit.budget"
-    step = bench.finish(bench.ref(tasks[0]), device_s=0.25)
-    assert [record.grant.used_s for record in step.records if isinstance(record, GrantSaved)] == [0.25]
+    step = bench.finish(bench.ref(tasks[0]), device_s=0.75)
+    assert [record.grant.used_s for record in step.records if isinstance(record, GrantSaved)] == [0.75]
     assert code(bench.do(bench.submission("ana"))) == "limit.budget"
-    bench.finish(bench.ref(tasks[1]), device_s=0.75)
+    bench.finish(bench.ref(tasks[1]), device_s=0.25)
     only(bench.do(bench.submission("ana")), Accepted)
 
 

@@ -104,6 +104,69 @@ def test_quantiles_cover_what_they_say():
 
 def test_the_first_run_of_a_device_without_figures_says_nothing_of_its_spread():
     assert learn(NOTHING, [(100, 50.0)]).ratios == (1.0,)
-    assert learn(COST, [(100, 30.0)]).ratios == (10.0,)
-    # What a task was predicted when nothing was known of the device is no measure of the model.
+    # The fit has learnt it: counted once, not ten times more.
+    assert 1.0 <= learn(COST, [(100, 30.0)]).ratios[0] <= 2.0
     assert learn(NOTHING, [(100, 50.0)] * 3).ratios == pytest.approx((1.0, 1.0, 1.0))
+
+
+def told(model, cost, shots=100):
+    """The (p50, p90) that a user would be told of a task's duration, seconds."""
+    predicted = eta.predict(model, cost, spec(shots), 0.001)
+    return tuple(predicted * ratio for ratio in eta.quantiles(model))
+
+
+FAST = CostModel(t0_s=0.01, per_shot_s=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("cost", "runs", "truth"),
+    [
+        (FAST, [10.0] * 3, 10.0),
+        (FAST, [7.0] + [2.6] * 3, 2.6),
+        (FAST, [10.0] + [0.01] * 3, 0.01),
+        (NOTHING, [10.0] + [0.01] * 3, 0.01),
+        (NOTHING, [5.0] + [4.0] * 3, 4.0),
+        (CostModel(t0_s=10.0), [0.01] * 3, 0.01),
+        (FAST, [0.02] * 3, 0.02),
+        (FAST, [0.02] * 40, 0.02),
+        (FAST, [0.02] * 20 + [20.0, 0.02], 0.02),
+        (FAST, [0.02] * 20 + [20.0] + [0.02] * 3, 0.02),
+        (FAST, [0.02] * 20 + [20.0] * 6, 20.0),
+    ],
+    ids=[
+        "all 1000x the figures",
+        "start-up in the first",
+        "first 1000x, then as told",
+        "first 1000x, no figures",
+        "echo",
+        "all 1000x less",
+        "steady",
+        "long steady",
+        "an outlier just now",
+        "an outlier",
+        "slow from now on",
+    ],
+)
+def test_what_is_told_is_right_after_three_runs(cost, runs, truth):
+    p50, p90 = told(learn(cost, [(100, seconds) for seconds in runs]), cost)
+    assert truth / 2 <= p50 <= 2 * truth
+    assert p50 <= p90 <= 10 * p50
+
+
+@pytest.mark.parametrize("runs", range(3, 80))
+@pytest.mark.parametrize("cost", [FAST, NOTHING], ids=["with figures", "without"])
+def test_two_kinds_that_look_alike_are_told_as_one_between_them(cost, runs):
+    p50, p90 = told(learn(cost, [(100, (1.0, 0.01)[index % 2]) for index in range(runs)]), cost)
+    assert 0.05 <= p50 <= 1.0
+    assert p50 <= p90 <= min(10 * p50, 2.0)
+
+
+def test_a_first_run_pulls_the_model_at_once():
+    """Told 10 ms by the driver, it took 7 s: the next is told seconds, not milliseconds and not minutes."""
+    p50, p90 = told(learn(FAST, [(100, 7.0)]), FAST)
+    assert 2.0 <= p50 <= p90 <= 20.0
+
+
+def test_ratios_of_an_older_ledger_are_clipped():
+    wild = DurationModel(samples=2, sums=(2.0, 200.0, 5.0, 20000.0, 500.0), ratios=(1000.0,) * 60)
+    assert eta.quantiles(wild) == (10.0, 10.0)

@@ -46,7 +46,28 @@ def text(**changes: Any) -> str:
             "t-1 on ideal: queued, 3 before it, starts in about 12 s",
         ),
         ({"position": 4, "cause": "a booking began"}, "t-1 on ideal: queued, 4 before it, a booking began"),
+        (
+            {"position": 3, "start": Estimate(p50_s=12, p90_s=120, samples=9)},
+            "t-1 on ideal: queued, 3 before it, starts in about 12 s (9 times in 10 within 2 min 0 s)",
+        ),
+        (
+            {"position": 3, "start": Estimate(p50_s=12, p90_s=121, samples=9)},
+            "t-1 on ideal: queued, 3 before it, starts in about 12 s",
+        ),
         ({"state": TaskState.CLAIMED, "stage": "compiling"}, "t-1 on ideal: claimed, compiling"),
+        ({"state": TaskState.CLAIMED}, "t-1 on ideal: claimed, next on the device"),
+        (
+            {
+                "state": TaskState.CLAIMED,
+                "start": Estimate(p50_s=4, p90_s=5, samples=9),
+                "end": Estimate(p50_s=8, p90_s=10, samples=9),
+            },
+            "t-1 on ideal: claimed, next on the device, starts in about 4 s, ends in about 8 s",
+        ),
+        (
+            {"state": TaskState.RUNNING, "shots_done": 400, "stage": "reading"},
+            "t-1 on ideal: running, 400 of 1000 shots (40 %)",
+        ),
         (
             {"state": TaskState.RUNNING, "shots_done": 400, "end": Estimate(p50_s=3, p90_s=3, samples=9)},
             "t-1 on ideal: running, 400 of 1000 shots (40 %), ends in about 3 s",
