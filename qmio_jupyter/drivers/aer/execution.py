@@ -10,6 +10,7 @@ from typing import Final
 
 import msgspec
 from qiskit import QuantumCircuit
+from qiskit.circuit import CONTROL_FLOW_OP_NAMES
 
 from qmio_jupyter._version import __version__
 from qmio_jupyter.drivers.aer import binding, method
@@ -45,6 +46,8 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True):
     choice: method.Choice
     registers: tuple[Register, ...]
     is_dynamic: bool
+    #: False where Aer may not leave out what no measurement follows: it would leave out the end of a loop as well.
+    is_truncated: bool
     notes: tuple[tuple[str, str], ...]
 
 
@@ -101,6 +104,9 @@ class Planner:
             choice=choice,
             registers=layout(circuit),
             is_dynamic=facts.is_dynamic,
+            # With idle qubits it must, or the state would hold them too.
+            is_truncated=not facts.operations.keys() & CONTROL_FLOW_OP_NAMES
+            or facts.active_qubits < circuit.num_qubits,
             notes=tuple(notes),
         )
 
@@ -255,7 +261,13 @@ def _run_batch(circuit: QuantumCircuit, plan: Plan, shots: int, seed: int, tally
     try:
         result = (
             simulator(plan.choice.method)
-            .run(circuit, shots=shots, seed_simulator=seed, memory=tally.keeps_memory)
+            .run(
+                circuit,
+                shots=shots,
+                seed_simulator=seed,
+                memory=tally.keeps_memory,
+                enable_truncation=plan.is_truncated,
+            )
             .result()
         )
     except MemoryError:

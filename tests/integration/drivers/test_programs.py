@@ -201,6 +201,11 @@ def test_a_loop_that_measurements_end(ideal):
     assert ideal.counts(program_, shots=100) == {"1 1": 100}
 
 
+def test_a_loop_that_no_measurement_follows_or_precedes(ideal):
+    program_ = qasm3("qubit[2] q; bit[2] c; while (!c[0]) { x q[0]; h q[1]; x q[1]; h q[1]; c = measure q; }")
+    assert ideal.counts(program_, shots=20) == {"01": 20}
+
+
 def test_a_loop_that_a_measurement_may_break_stays_a_loop(ideal):
     program_ = qasm3(
         "qubit q; bit c; bit[1] out; x q; c = measure q;"
