@@ -29,7 +29,9 @@ def test_files_stay_small() -> None:
         assert lines <= 800, f"{path.relative_to(ROOT)} has {lines} lines; split it"
         if lines > 500:
             head = path.read_text().split('"""')[1]
-            assert re.search(r"file\b.*\bbecause\b", head, re.DOTALL), f"{path.name}: say why it has {lines} lines"
+            assert re.search(r"file\b.*\bbecause\b", head, re.DOTALL), (
+                f"{path.name}: say why it has {lines} lines"
+            )
 
 
 @pytest.mark.parametrize("path", SOURCES, ids=lambda p: str(p.relative_to(PACKAGE)))
@@ -44,9 +46,7 @@ def test_no_pickle_and_no_shell() -> None:
 
 
 def test_no_registry_address_and_no_private_path_in_the_tree() -> None:
-    banned = re.compile(
-        r"pypi\.org/simple|files\.pythonhosted|registry\.npmjs|registry\.yarnpkg|/root/"
-    )
+    banned = re.compile(r"pypi\.org/simple|files\.pythonhosted|registry\.npmjs|registry\.yarnpkg|/root/")
     for path in tracked():
         if path.suffix in {".png", ".bin", ".svg"} or path == Path(__file__):
             continue
