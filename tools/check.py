@@ -17,6 +17,8 @@ BIN = ROOT / ".venv" / "bin"
 PY = str(BIN / "python")
 
 PURE = ["tests/unit", "tests/property"]
+#: Unit suites that load Qiskit or IPython: no socket and no process either, but not fast enough to be called pure.
+LOADING = ["tests/unit/drivers", "tests/unit/notebook", "tests/property/notebook"]
 #: Suites with processes, sockets, kernels and builds. Two workers; a file stays on one of them.
 REAL = ["tests/contract", "tests/integration", "tests/acceptance"]
 
@@ -74,10 +76,12 @@ def main(what: str) -> int:
     """Run the steps of `what`; return the exit code."""
     results = lint() if what in {"all", "quick", "lint"} else []
     if what in {"all", "quick"}:
-        # No notebook runs in them, and loading nbmake takes longer than most of them.
         examples = [str(path) for path in (ROOT / "qmio_jupyter").rglob("*.py") if ">>>" in path.read_text()]
         results.append(run("examples in docstrings", pytest("--doctest-modules", *examples)))
-        results.append(run("pure suites", pytest("-p", "no:nbmake", *PURE)))
+        # No notebook runs in these, and loading nbmake takes longer than most of them.
+        fast = [*PURE, *(f"--ignore={path}" for path in LOADING)]
+        results.append(run("pure suites", pytest("-p", "no:nbmake", *fast)))
+        results.append(run("suites that load Qiskit or IPython", pytest("-p", "no:nbmake", *LOADING)))
     if what == "all":
         results.append(run("simulation", pytest("tests/simulation")))
         results.append(run("real suites", pytest("-n", "2", "--dist", "loadfile", *REAL)))
