@@ -6,6 +6,7 @@ import os
 import queue
 import re
 import signal
+import subprocess
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -107,7 +108,9 @@ class Kernel:
     def restart(self) -> None:
         """Restart as a front end does: the process is killed."""
         self.client.stop_channels()
+        before = self._process()
         self.manager.restart_kernel(now=True)
+        before.wait(WAIT_S)
         self._connect()
 
     def die(self) -> None:
@@ -131,8 +134,17 @@ class Kernel:
     def close(self) -> None:
         """Shut the kernel down."""
         self.client.stop_channels()
+        process = self._process()
         self.manager.shutdown_kernel(now=True)
+        # The manager gives up waiting after five seconds; on a busy machine that can be too early.
+        process.wait(WAIT_S)
         self.manager.cleanup_resources()
+
+    def _process(self) -> subprocess.Popen[bytes]:
+        """Return the kernel's process, to be collected even where the manager does not."""
+        process = self.manager.provisioner.process
+        assert process is not None
+        return process
 
 
 def _take(message: dict[str, Any], outputs: list[dict[str, Any]], updates: list[int]) -> bool:
