@@ -264,6 +264,10 @@ CODES: dict[str, tuple[str, str]] = {
         "Reading or running it needs more memory or time than allowed.",
         "Make it smaller.",
     ),
+    "program.too_costly": (
+        "Simulating it is predicted to take more time or memory than allowed.",
+        "Use fewer qubits, gates or shots, as it says.",
+    ),
     "program.missing": ("The program's bytes are not here.", "Submit it again."),
     "program.parameters": ("Parameters are unbound, extra, or not finite.", "Bind every parameter."),
     "task": ("About a task.", ""),
