@@ -52,6 +52,8 @@ class HeldClaim(msgspec.Struct, kw_only=True):
     stage: str = ""
     #: True once the shell says it really runs.
     has_started: bool = False
+    #: When to say that it is here, or has started; None: that was said, or its end says it.
+    word_due: float | None = None
     progress: TaskResult | None = None
     #: When the gateway last surely moved the lease.
     renewed_at: float

@@ -67,6 +67,8 @@ RETRY_LONGEST_S: Final = 10.0
 PING_S: Final = 2.0
 #: Silence after which the gateway may have forgotten this connection: hello again on the next sign of life.
 SILENCE_S: Final = 8.0
+#: How long word that a claim is held, or has started, waits for its end: a short run needs one message, not three.
+WORD_S: Final = 0.02
 #: Shortest time between two renewals that only bring a new stage.
 STAGE_S: Final = 1.0
 #: How long missing programs are asked for before the claim is given back.
@@ -220,6 +222,7 @@ class AgentProtocol:
                     due.append(self._renew_due)
                 due += [c.final_due for c in self._claims.values() if c.final is not None]
                 due += [c.fetch_due for c in self._claims.values() if self._wants_fetch(c)]
+                due += [c.word_due for c in self._claims.values() if c.word_due is not None]
         return min(due, default=None)
 
     def tick(self, now_s: float) -> list[Event]:
@@ -250,6 +253,8 @@ class AgentProtocol:
                 self._send_final(claim)
             if self._wants_fetch(claim) and self._now >= claim.fetch_due:
                 self._send_fetch(claim)
+            if claim.word_due is not None and self._now >= claim.word_due:
+                self._give_word(claim)
         if self._claims and self._now >= self._renew_due:
             for claim in self._claims.values():
                 if claim.has_started and claim.life is Life.RUNNING:
@@ -265,7 +270,8 @@ class AgentProtocol:
         claim = self._claims.get(ref)
         if claim is not None and claim.life is Life.RUNNING and not claim.has_started:
             claim.has_started = True
-            self._say(ClaimStarted(ref=ref))
+            if claim.word_due is None:
+                claim.word_due = self._now + WORD_S
 
     def stage(self, ref: ClaimRef, stage: str) -> None:
         """Say in a word what a run is doing; travels with a renewal, at most once a second."""
@@ -282,7 +288,8 @@ class AgentProtocol:
         progress = ClaimProgress(ref=ref, result=result)
         if not self._fits(progress):
             return
-        self.started(ref)
+        claim.has_started = True
+        claim.word_due = None  # counts say it as well
         claim.progress = result
         self._say(progress)
 
@@ -462,11 +469,11 @@ class AgentProtocol:
             renewed_at=self._now,
             fetch_due=self._now,
             fetch_until=self._now + FETCH_S,
+            word_due=self._now + WORD_S,
         )
         if not self._claims:
             self._renew_due = self._now + dispatch.lease_s / 3
         self._claims[ref] = claim
-        self._say(ClaimHeld(ref=ref))
         self._fill(claim)
         if self._wants_fetch(claim) and self._is_announced:
             self._send_fetch(claim)
@@ -479,9 +486,14 @@ class AgentProtocol:
         if claim.final is not None:
             self._send_final(claim)
             return
-        self._say(ClaimHeld(ref=claim.ref))
-        if claim.has_started:
-            self._say(ClaimStarted(ref=claim.ref))
+        self._give_word(claim)
+
+    def _give_word(self, claim: HeldClaim) -> None:
+        """Say that a claim is here, or has started (which says both)."""
+        claim.word_due = None
+        if claim.life not in (Life.WAITING, Life.RUNNING):
+            return  # what is being stopped has its end to say
+        self._say(ClaimStarted(ref=claim.ref) if claim.has_started else ClaimHeld(ref=claim.ref))
 
     def _supersede(self, ref: ClaimRef) -> list[Event]:
         """Drop older claims of the same task: a newer one proves that they are no longer ours."""
@@ -674,6 +686,7 @@ class AgentProtocol:
     def _end(self, claim: HeldClaim, final: ClaimFinish | ClaimGiveBack) -> None:
         claim.life = Life.ENDED
         claim.final = final
+        claim.word_due = None
         claim.progress = None
         claim.programs = {}
         claim.final_wait = RETRY_S

@@ -103,7 +103,7 @@ def probe(gateway, process, run, ref):
             gateway.dispatch(run, programs=False)  # a duplicate: acknowledged at once
         for at, body in gateway.turn(0.005):
             is_end = isinstance(body, m.ClaimFinish) and body.ref == ref
-            if asked is not None and (is_end or isinstance(body, m.ClaimHeld)):
+            if asked is not None and (is_end or isinstance(body, m.ClaimHeld | m.ClaimStarted)):
                 silence.wall_s = max(silence.wall_s, at - asked[0])
                 silence.busy_s = max(silence.busy_s, busy(agent) - asked[1])
                 asked = None

@@ -9,7 +9,7 @@ import msgspec
 import pytest
 
 from qmio_jupyter.agent.events import AbortRun, Announced, LeaseLapsed, Refused, StartRun
-from qmio_jupyter.agent.protocol import FETCH_S, RETRY_LONGEST_S, AgentProtocol, message_bytes
+from qmio_jupyter.agent.protocol import FETCH_S, RETRY_LONGEST_S, WORD_S, AgentProtocol, message_bytes
 from qmio_jupyter.errors import LimitError
 from qmio_jupyter.model.access import Role
 from qmio_jupyter.model.device import DeviceDescription, DeviceState, Snapshot
@@ -186,10 +186,13 @@ def test_a_dispatch_is_held_started_and_its_end_is_sent_until_recorded(desk):
     (start,) = desk.dispatch(ref(1))
     assert isinstance(start, StartRun)
     assert start.run.programs[DIGEST].data == BELL
+    desk.wait(WORD_S)
     assert desk.sent() == [ClaimHeld(ref=ref(1))]
     desk.agent.started(ref(1))
+    desk.wait(WORD_S)
+    assert desk.sent() == [ClaimStarted(ref=ref(1))]
     desk.agent.progress(ref(1), result(ref(1)))
-    assert desk.sent() == [ClaimStarted(ref=ref(1)), ClaimProgress(ref=ref(1), result=result(ref(1)))]
+    assert desk.sent() == [ClaimProgress(ref=ref(1), result=result(ref(1)))]
     outcome = Outcome(state=TaskState.COMPLETED, result=result(ref(1), final=True))
     assert desk.agent.finished(ref(1), outcome) == []
     assert desk.sent() == [ClaimFinish(ref=ref(1), outcome=outcome)]
@@ -209,6 +212,34 @@ def test_a_dispatch_is_held_started_and_its_end_is_sent_until_recorded(desk):
     assert not any(isinstance(body, ClaimFinish) for body in desk.sent())
 
 
+def test_a_short_run_needs_one_message(desk):
+    desk.dispatch(ref(1))
+    desk.agent.started(ref(1))
+    assert desk.agent.next_deadline() <= desk.now + WORD_S
+    desk.wait(WORD_S / 2)
+    outcome = Outcome(state=TaskState.COMPLETED, result=result(ref(1), final=True))
+    desk.agent.finished(ref(1), outcome)
+    desk.wait(WORD_S)
+    assert desk.sent() == [ClaimFinish(ref=ref(1), outcome=outcome)]
+
+
+def test_counts_say_that_it_has_started(desk):
+    desk.dispatch(ref(1))
+    desk.agent.progress(ref(1), result(ref(1)))
+    desk.wait(WORD_S)
+    assert desk.sent() == [ClaimProgress(ref=ref(1), result=result(ref(1)))]
+    desk.wait(LEASE / 3)
+    assert ClaimStarted(ref=ref(1)) in desk.sent()
+
+
+def test_a_claim_being_stopped_gives_no_word_of_its_start(desk):
+    desk.dispatch(ref(1))
+    desk.agent.started(ref(1))
+    assert desk.give(ClaimAbort(ref=ref(1))) == [AbortRun(ref(1))]
+    desk.wait(WORD_S)
+    assert desk.sent() == []
+
+
 def test_duplicates_of_a_dispatch_start_nothing_twice(desk):
     assert len(desk.dispatch(ref(1))) == 1
     desk.sent()
@@ -217,7 +248,7 @@ def test_duplicates_of_a_dispatch_start_nothing_twice(desk):
     desk.agent.started(ref(1))
     desk.sent()
     assert desk.dispatch(ref(1)) == []
-    assert desk.sent() == [ClaimHeld(ref=ref(1)), ClaimStarted(ref=ref(1))]
+    assert desk.sent() == [ClaimStarted(ref=ref(1))]
     outcome = Outcome(state=TaskState.COMPLETED, result=result(ref(1), final=True))
     desk.agent.finished(ref(1), outcome)
     desk.sent()
@@ -451,6 +482,7 @@ def test_a_new_claim_of_the_same_task_waits_until_the_old_run_has_stopped(desk):
     desk.dispatch(ref(1))
     desk.sent()
     assert desk.dispatch(ref(1, attempt=2)) == [AbortRun(ref(1))]
+    desk.wait(WORD_S)
     assert desk.sent() == [ClaimHeld(ref=ref(1, attempt=2))]
     (start,) = desk.agent.finished(ref(1), Outcome(state=TaskState.CANCELLED))
     assert start.ref == ref(1, attempt=2)
@@ -561,6 +593,7 @@ def test_a_changed_device_is_announced_and_nothing_stops_meanwhile(desk):
     body = desk.only(AgentAnnounce).envelope.body
     assert (body.state, body.credit, body.holding) == (DeviceState.MAINTENANCE, 0, (ref(1),))
     desk.agent.started(ref(1))
+    desk.wait(WORD_S)
     assert desk.sent() == [ClaimStarted(ref=ref(1))]
     desk.agent.device_changed(DeviceState.MAINTENANCE, None, credit=0)
     assert desk.sent() == []
