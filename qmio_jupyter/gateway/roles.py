@@ -38,6 +38,7 @@ ALLOWED: dict[str, frozenset[Role]] = {
     "task.list": _WATCHING,
     "task.result": _USER,
     "task.forget": _USER,
+    "task.estimate": _USER,
     "device.list": _LOOKING,
     "device.show": _LOOKING,
     "snapshot.get": _WATCHING | _AGENT,
@@ -51,6 +52,7 @@ ALLOWED: dict[str, frozenset[Role]] = {
     "claim.progress": _AGENT,
     "claim.finish": _AGENT,
     "claim.giveback": _AGENT,
+    "estimate.answer": _AGENT,
     "key.enrol": _OPERATOR,
     "key.revoke": _OPERATOR,
 }
@@ -59,7 +61,7 @@ ALLOWED: dict[str, frozenset[Role]] = {
 SESSIONLESS = frozenset({"hello", "ping", "session.challenge", "session.open"})
 
 #: Messages that get no reply.
-UNANSWERED = frozenset({"claim.held", "claim.started", "claim.progress"})
+UNANSWERED = frozenset({"claim.held", "claim.started", "claim.progress", "estimate.answer"})
 
 
 def allows(role: Role, tag: str) -> bool:

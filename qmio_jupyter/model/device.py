@@ -61,9 +61,16 @@ class DeviceDescription(msgspec.Struct, frozen=True, kw_only=True):
     #: Names of the device options it knows.
     options: tuple[str, ...] = ()
     cost: CostModel = CostModel()
+    #: An emulated device's clock: what a task takes that keeps it (``pace real``), exactly. None: it has none.
+    clock: CostModel | None = None
+    #: ``real``: the device keeps its clock whatever a task asks; ``fast``: as the task asks.
+    pace: str = "fast"
     #: Tasks of one agent that really run at once; what it holds beyond them waits its turn.
     parallel: Annotated[int, Meta(ge=1, le=1000)] = 1
     native_gates: tuple[str, ...] = ()
+    #: Programs of more qubits, or of a width that cannot be told, may be refused by cost: clients ask for a dry run
+    #: before they queue them. None: they need not.
+    checked_above: Whole | None = None
     #: Directed couplings; empty: all to all.
     couplings: tuple[tuple[int, int], ...] = ()
 

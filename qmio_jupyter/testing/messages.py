@@ -67,7 +67,9 @@ def from_file(data: bytes) -> list[bytes]:
     return frames
 
 
-_WITH_PROGRAMS = frozenset({"program.put", "program.data", "task.submit", "claim.dispatch"})
+_WITH_PROGRAMS = frozenset(
+    {"program.put", "program.data", "task.submit", "task.estimate", "claim.dispatch", "estimate.ask"}
+)
 
 
 def _struct(cls: type) -> Any:

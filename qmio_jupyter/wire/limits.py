@@ -7,7 +7,7 @@ before it sends and the gateway when it receives, so both refuse a request in th
 from __future__ import annotations
 
 from qmio_jupyter.errors import LimitError
-from qmio_jupyter.wire.messages import Limits, Packet, ProgramPut, TaskSubmit
+from qmio_jupyter.wire.messages import Limits, Packet, ProgramPut, TaskEstimate, TaskSubmit
 
 #: What a peer may send before its key is known to have a role.
 UNKNOWN_PEER = Limits(message_bytes=4096, program_bytes=0, items=0, shots=0, queued_per_session=0)
@@ -24,7 +24,7 @@ def check_request(packet: Packet, limits: Limits) -> None:
         ``limit.size`` for a program or a task that is too large, ``limit.shots`` for too many shots.
     """
     body = packet.envelope.body
-    if isinstance(body, TaskSubmit | ProgramPut):
+    if isinstance(body, TaskSubmit | TaskEstimate | ProgramPut):
         for info in packet.envelope.attachments:
             if info.length > limits.program_bytes:
                 raise LimitError(
@@ -32,7 +32,7 @@ def check_request(packet: Packet, limits: Limits) -> None:
                     code="limit.size",
                     hint="Split the program, or send QPY in place of text.",
                 )
-    if isinstance(body, TaskSubmit):
+    if isinstance(body, TaskSubmit | TaskEstimate):
         if len(body.spec.items) > limits.items:
             raise LimitError(
                 f"The task has {len(body.spec.items)} items, {limits.items} are allowed",

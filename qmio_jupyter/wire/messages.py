@@ -16,6 +16,7 @@ from msgspec import Meta
 
 from qmio_jupyter.model.access import Booking, Grant, Role, Session
 from qmio_jupyter.model.device import DeviceDescription, DeviceState, DeviceView, Snapshot
+from qmio_jupyter.model.dry_run import DryRun
 from qmio_jupyter.model.ids import BookingId, DeviceName, Digest, GrantId, KeyId, TaskId
 from qmio_jupyter.model.numbers import Whole
 from qmio_jupyter.model.result import Outcome, TaskResult
@@ -295,6 +296,23 @@ class TaskPartial(_Message, frozen=True, kw_only=True, tag="task.partial"):
     result: TaskResult
 
 
+class TaskEstimate(_Message, frozen=True, kw_only=True, tag="task.estimate"):
+    """What would this task be and take? Nothing is queued, nothing is kept. Reply: `TaskEstimated`.
+
+    Attachments carry those of its programs that are not stored already. Refused as `task.submit` would refuse it.
+    """
+
+    spec: TaskSpec
+    #: Seconds the device's agent has for it; the gateway may allow less.
+    within_s: Annotated[float, Meta(ge=0.05, le=3600)] = 30.0
+
+
+class TaskEstimated(_Message, frozen=True, kw_only=True, tag="task.estimated"):
+    """What the device's agent says of it."""
+
+    dry_run: DryRun
+
+
 # ---------------------------------------------------------------- devices and gateway
 
 
@@ -397,13 +415,13 @@ class ClaimDispatch(_Message, frozen=True, kw_only=True, tag="claim.dispatch"):
 
 
 class ClaimHeld(_Message, frozen=True, kw_only=True, tag="claim.held"):
-    """Agent: I have it (not yet running). No reply."""
+    """Agent: I have it (not yet running). No reply; left out where the end, or counts, come at once."""
 
     ref: ClaimRef
 
 
 class ClaimStarted(_Message, frozen=True, kw_only=True, tag="claim.started"):
-    """Agent: it runs. No reply."""
+    """Agent: it runs. No reply; left out like `ClaimHeld`, and it says the same."""
 
     ref: ClaimRef
 
@@ -469,6 +487,33 @@ class ProgramData(_Message, frozen=True, kw_only=True, tag="program.data"):
     """The programs, as attachments."""
 
 
+class EstimateAsk(_Message, frozen=True, kw_only=True, tag="estimate.ask"):
+    """Gateway to agent: a dry run of this, please; attachments carry its programs, all of them.
+
+    Not a request: answered by `EstimateAnswer`, never sent again. It costs no credit and no claim.
+    """
+
+    #: The gateway's number of the question.
+    number: Whole
+    spec: TaskSpec
+    #: Seconds until nobody waits for the answer any more: whatever works on it is to be ended then.
+    within_s: Annotated[float, Meta(ge=0, le=3600)]
+
+
+class EstimateDrop(_Message, frozen=True, kw_only=True, tag="estimate.drop"):
+    """Gateway to agent: nobody waits for this answer any more. No reply."""
+
+    number: Whole
+
+
+class EstimateAnswer(_Message, frozen=True, kw_only=True, tag="estimate.answer"):
+    """Agent: what it is, or why it cannot be run; exactly one of them. No reply."""
+
+    number: Whole
+    dry_run: DryRun | None = None
+    error: ErrorInfo | None = None
+
+
 # ---------------------------------------------------------------- operators
 
 
@@ -529,6 +574,8 @@ Message = (
     | TaskForget
     | TaskEvent
     | TaskPartial
+    | TaskEstimate
+    | TaskEstimated
     | DeviceList
     | DeviceShow
     | DevicePage
@@ -549,6 +596,9 @@ Message = (
     | ClaimRecorded
     | ClaimGiveBack
     | ClaimAbort
+    | EstimateAsk
+    | EstimateDrop
+    | EstimateAnswer
     | KeyEnrol
     | KeyRevoke
 )

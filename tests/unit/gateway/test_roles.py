@@ -17,8 +17,9 @@ ANSWERS = {
     "welcome", "pong", "error", "done", "gateway.restarted", "session.nonce", "session.state", "grant.state",
     "booking.page", "program.missing", "program.data", "task.accepted", "task.shown", "task.page",
     "task.data",
-    "task.event", "task.partial", "device.page", "snapshot.data", "gateway.state", "agent.welcome",
+    "task.estimated", "task.event", "task.partial", "device.page", "snapshot.data", "gateway.state", "agent.welcome",
     "claim.dispatch", "claim.renewed", "claim.recorded", "claim.abort",
+    "estimate.ask", "estimate.drop",
 }  # fmt: skip
 
 #: Written out again by hand, role by role: a slip in the table shows here.
@@ -27,7 +28,7 @@ BY_ROLE = {
     Role.USER: {
         "hello", "ping", "session.challenge", "session.open", "session.show", "session.close", "booking.list",
         "program.query", "program.put", "task.submit", "task.cancel", "task.show", "task.watch", "task.list",
-        "task.result", "task.forget", "device.list", "device.show", "snapshot.get", "gateway.show",
+        "task.result", "task.forget", "task.estimate", "device.list", "device.show", "snapshot.get", "gateway.show",
         "gateway.stop",
     },
     Role.ISSUER: {
@@ -36,7 +37,7 @@ BY_ROLE = {
     },
     Role.AGENT: {
         "hello", "ping", "snapshot.get", "program.get", "agent.announce", "claim.held", "claim.started",
-        "claim.renew", "claim.progress", "claim.finish", "claim.giveback",
+        "claim.renew", "claim.progress", "claim.finish", "claim.giveback", "estimate.answer",
     },
     Role.OPERATOR: {
         "hello", "ping", "booking.create", "booking.cancel", "booking.list", "task.show", "task.watch",
