@@ -14,6 +14,7 @@ import msgspec
 from qmio_jupyter.core.records import LiveState, Record
 from qmio_jupyter.model.access import Role
 from qmio_jupyter.model.device import DeviceDescription, DeviceState, Snapshot
+from qmio_jupyter.model.dry_run import DryRun
 from qmio_jupyter.model.ids import DeviceName, Digest, KeyId, TaskId, Tenant
 from qmio_jupyter.model.program import Program
 from qmio_jupyter.model.result import TaskResult
@@ -181,8 +182,16 @@ class DeviceDriver(Protocol):
         """Start a run; the future gives the final result or a `QmioError`. Callbacks come from any thread."""
         ...
 
+    def estimate(self, run: Run, timeout_s: float) -> Future[DryRun]:
+        """Say what a run would be and take; the future gives it, or the `QmioError` that `start` would give.
+
+        Nothing is executed, and nothing waits for the runs there are. After `timeout_s` seconds the work is ended
+        and the future gives a `DeadlineError`. `run.task_id` is no task's: it names the estimate to `stop`.
+        """
+        ...
+
     def stop(self, task_id: TaskId) -> None:
-        """Stop a run (kill its worker); its future ends with `TaskCancelledError`. Idempotent."""
+        """Stop a run or an estimate (kill its worker); its future ends with `TaskCancelledError`. Idempotent."""
         ...
 
     def close(self) -> None:

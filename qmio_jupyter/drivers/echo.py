@@ -29,6 +29,7 @@ from qmio_jupyter.drivers.seeds import batch_seed
 from qmio_jupyter.drivers.sizes import RESULT_BYTES
 from qmio_jupyter.errors import AgentError, LimitError, QmioError, TaskCancelledError, from_code
 from qmio_jupyter.model.device import CostModel, DeviceDescription, DeviceState, Snapshot
+from qmio_jupyter.model.dry_run import DryRun, DryRunItem
 from qmio_jupyter.model.ids import TaskId
 from qmio_jupyter.model.program import MEDIA_TYPES
 from qmio_jupyter.model.result import BindingCounts, ItemResult, Register, TaskResult, key_width, pack_counts
@@ -126,6 +127,17 @@ class EchoDriver:
                 self._thread = threading.Thread(target=self._work, name="echo", daemon=True)
                 self._thread.start()
             self._changed.notify_all()
+        return future
+
+    def estimate(self, run: Run, timeout_s: float) -> Future[DryRun]:  # noqa: ARG002 - it is at hand
+        """Return what a run would take; a program that nobody reads has no qubits, gates or depth to tell."""
+        future: Future[DryRun] = Future()
+        try:
+            timed = self._plan(run, lambda _: None, lambda _: None, Future())
+        except QmioError as error:
+            future.set_exception(error)
+        else:
+            future.set_result(_dry_run(timed, self._name))
         return future
 
     def stop(self, task_id: TaskId) -> None:
@@ -242,6 +254,27 @@ class EchoDriver:
             if is_ours:
                 self._current = None
             return is_ours
+
+
+def _dry_run(timed: _Timed, name: str) -> DryRun:
+    """Return what a task would take: its set device time, shared among its items by their shots."""
+    spec = timed.run.spec
+    items = []
+    for item in spec.items:
+        share_s = timed.seconds * item.shots * item.bindings / spec.total_shots
+        items.append(
+            DryRunItem(
+                n_qubits=0,
+                n_bits=timed.bits,
+                shots=item.shots,
+                bindings=item.bindings,
+                method="echo",
+                why="The device reads no program: all zeros or all ones, evenly.",
+                predicted_s=share_s,
+                device_s=share_s,
+            )
+        )
+    return DryRun(device=name, items=tuple(items), predicted_s=timed.seconds, device_s=timed.seconds)
 
 
 def _settle(timed: _Timed, outcome: TaskResult | QmioError | None) -> None:

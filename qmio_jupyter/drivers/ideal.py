@@ -13,6 +13,7 @@ from qmio_jupyter.drivers.options import Options
 from qmio_jupyter.drivers.workers.pool import Pool, PoolLimits
 from qmio_jupyter.errors import QmioError
 from qmio_jupyter.model.device import CostModel, DeviceDescription, DeviceState, Snapshot
+from qmio_jupyter.model.dry_run import DryRun
 from qmio_jupyter.model.ids import TaskId
 from qmio_jupyter.model.program import QASM2, QASM3, QPY
 from qmio_jupyter.model.result import TaskResult
@@ -77,12 +78,25 @@ class IdealDriver:
     def start(self, run: Run, on_partial: OnPartial, on_stage: OnStage) -> Future[TaskResult]:
         """Queue a run for the next free worker."""
         try:
-            Options(dict(run.spec.options.device_options), (), self._name, is_user=True)
+            self._check(run)
         except QmioError as error:
             refused: Future[TaskResult] = Future()
             refused.set_exception(error)
             return refused
         return self._pool.start(run, on_partial, on_stage)
+
+    def estimate(self, run: Run, timeout_s: float) -> Future[DryRun]:
+        """Have a run compiled and its method chosen, in a worker that is there for this alone."""
+        try:
+            self._check(run)
+        except QmioError as error:
+            refused: Future[DryRun] = Future()
+            refused.set_exception(error)
+            return refused
+        return self._pool.estimate(run, timeout_s)
+
+    def _check(self, run: Run) -> None:
+        Options(dict(run.spec.options.device_options), (), self._name, is_user=True)
 
     def stop(self, task_id: TaskId) -> None:
         """Kill the worker that runs it; its future ends with `TaskCancelledError`."""

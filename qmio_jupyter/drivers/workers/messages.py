@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import msgspec
 
+from qmio_jupyter.model.device import CostModel
+from qmio_jupyter.model.dry_run import DryRun
 from qmio_jupyter.model.result import TaskResult
 from qmio_jupyter.ports import Run
 
@@ -26,6 +28,10 @@ class Job(msgspec.Struct, frozen=True, kw_only=True):
 
     run: Run
     cpu_s: float
+    #: Set where the run takes the time that a real device would; see `qmio_jupyter.drivers.pace`.
+    clock: CostModel | None = None
+    #: True: do not run it, say what it would be and take (`Estimated`).
+    is_dry_run: bool = False
 
 
 class Stage(msgspec.Struct, frozen=True, kw_only=True, tag="stage"):
@@ -47,6 +53,13 @@ class Done(msgspec.Struct, frozen=True, kw_only=True, tag="done"):
     is_last: bool = False
 
 
+class Estimated(msgspec.Struct, frozen=True, kw_only=True, tag="estimated"):
+    """From a worker: what a job would be and take. `is_last`: it is worn out and ends now."""
+
+    dry_run: DryRun
+    is_last: bool = False
+
+
 class Failed(msgspec.Struct, frozen=True, kw_only=True, tag="failed"):
     """From a worker: the job cannot be run, and why. `is_last`: it is worn out and ends now."""
 
@@ -56,4 +69,4 @@ class Failed(msgspec.Struct, frozen=True, kw_only=True, tag="failed"):
     is_last: bool = False
 
 
-FromWorker = Stage | Partial | Done | Failed
+FromWorker = Stage | Partial | Done | Estimated | Failed

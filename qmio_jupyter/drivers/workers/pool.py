@@ -9,12 +9,17 @@ from concurrent.futures import Future
 from typing import Final
 
 import msgspec
+from msgspec.structs import replace
 
+from qmio_jupyter.drivers.pace import device_s
 from qmio_jupyter.drivers.workers import deaths
 from qmio_jupyter.drivers.workers.channel import ChannelClosedError, ChannelTimeoutError, MessageTooLargeError
+from qmio_jupyter.drivers.workers.estimator import Estimator
 from qmio_jupyter.drivers.workers.fork import ForkServer, Worker
 from qmio_jupyter.drivers.workers.messages import Done, Failed, FromWorker, Job, Partial, Stage
 from qmio_jupyter.errors import AgentError, QmioError, TaskCancelledError, from_code
+from qmio_jupyter.model.device import CostModel
+from qmio_jupyter.model.dry_run import DryRun
 from qmio_jupyter.model.ids import TaskId
 from qmio_jupyter.model.result import TaskResult
 from qmio_jupyter.ports import OnPartial, OnStage, Run
@@ -41,13 +46,18 @@ class _Ticket(msgspec.Struct, kw_only=True, eq=False):
     on_partial: OnPartial
     on_stage: OnStage
     future: Future[TaskResult]
+    #: The device's clock if the run keeps it.
+    clock: CostModel | None = None
     worker: Worker | None = None
     is_stopped: bool = False
     tries: int = 0
+    #: Revision and shots of the last partial result, over all tries.
+    revision: int = 0
+    shots_told: int = 0
 
 
 class Pool:
-    """Runs jobs in `size` workers, in order of arrival.
+    """Runs jobs in `size` workers, in order of arrival; of those that keep the device's clock, one at a time.
 
     Parameters
     ----------
@@ -62,6 +72,7 @@ class Pool:
     def __init__(self, module: str, size: int, limits: PoolLimits) -> None:
         self._limits = limits
         self._server = ForkServer(module, limits.memory_bytes)
+        self._estimator = Estimator(self._server, cpu_s=limits.cpu_s, memory_bytes=limits.memory_bytes)
         self._queue: deque[_Ticket] = deque()
         self._current: dict[TaskId, _Ticket] = {}
         self._changed = threading.Condition()
@@ -88,9 +99,11 @@ class Pool:
         """Process id of the fork server, None before the first worker."""
         return self._server.pid
 
-    def start(self, run: Run, on_partial: OnPartial, on_stage: OnStage) -> Future[TaskResult]:
-        """Queue a job."""
-        ticket = _Ticket(run=run, on_partial=on_partial, on_stage=on_stage, future=Future())
+    def start(
+        self, run: Run, on_partial: OnPartial, on_stage: OnStage, *, clock: CostModel | None = None
+    ) -> Future[TaskResult]:
+        """Queue a job; one with a clock keeps it, and may take that time beyond its limit by the clock."""
+        ticket = _Ticket(run=run, on_partial=on_partial, on_stage=on_stage, future=Future(), clock=clock)
         with self._changed:
             if self._is_closed:
                 ticket.future.set_exception(_closed())
@@ -99,8 +112,16 @@ class Pool:
             self._changed.notify()
         return ticket.future
 
+    def estimate(self, run: Run, timeout_s: float) -> Future[DryRun]:
+        """Have a dry run made, beside the jobs; see `DeviceDriver.estimate`."""
+        return self._estimator.ask(run, timeout_s)
+
     def stop(self, task_id: TaskId) -> None:
-        """Drop a queued job, or kill the worker that runs it; its future ends with `TaskCancelledError`."""
+        """Drop a queued job, or kill the worker that runs it; its future ends with `TaskCancelledError`.
+
+        A dry run likewise.
+        """
+        self._estimator.stop(task_id)
         with self._changed:
             waiting = [t for t in self._queue if t.run.task_id == task_id]
             for ticket in waiting:
@@ -122,6 +143,7 @@ class Pool:
         for task_id in tasks:
             self.stop(task_id)
         self._server.close()
+        self._estimator.close()
         for thread in self._threads:
             thread.join()
 
@@ -150,12 +172,17 @@ class Pool:
 
     def _take(self) -> _Ticket | None:
         with self._changed:
-            self._changed.wait_for(lambda: self._queue or self._is_closed)
-            if self._is_closed:
-                return None
-            ticket = self._queue.popleft()
-            self._current[ticket.run.task_id] = ticket
+            self._changed.wait_for(lambda: self._is_closed or self._next() is not None)
+            ticket = None if self._is_closed else self._next()
+            if ticket is not None:
+                self._queue.remove(ticket)
+                self._current[ticket.run.task_id] = ticket
             return ticket
+
+    def _next(self) -> _Ticket | None:
+        """Return the job to run next: the oldest, but those that keep the device's clock have it one by one."""
+        is_taken = any(ticket.clock is not None for ticket in self._current.values())
+        return next((t for t in self._queue if t.clock is None or not is_taken), None)
 
     def _run(self, ticket: _Ticket, worker: Worker | None) -> Worker | None:
         """Run one job to its end; returns the worker if it is still good."""
@@ -182,6 +209,8 @@ class Pool:
         with self._changed:
             self._current.pop(ticket.run.task_id, None)
             ticket.worker = None
+            if ticket.clock is not None:
+                self._changed.notify_all()  # the next one's turn, in whatever thread is free
         if isinstance(outcome, TaskResult):
             ticket.future.set_result(outcome)
         elif ticket.is_stopped:
@@ -198,7 +227,7 @@ class Pool:
         try:
             worker.forget_output()
             ticket.on_stage("reading")
-            worker.channel.send(Job(run=ticket.run, cpu_s=self._limits.cpu_s))
+            worker.channel.send(Job(run=ticket.run, cpu_s=self._limits.cpu_s, clock=ticket.clock))
             outcome, is_good = self._listen(ticket, worker)
         except ChannelClosedError:
             status = worker.exit_status(_DEATH_S)
@@ -223,12 +252,13 @@ class Pool:
             match msgspec.msgpack.decode(data, type=FromWorker):
                 case Stage(stage=stage):
                     if stage == RUNNING:
-                        allowed, what = self._limits.wall_s, "to run"
+                        allowed, what = self._limits.wall_s + _device_s(ticket), "to run"
                     ticket.on_stage(stage)
                 case Partial(result=result):
-                    ticket.on_partial(result)
+                    if result.shots_done > ticket.shots_told:
+                        ticket.on_partial(_numbered(ticket, result))
                 case Done(result=result, is_last=is_last):
-                    return result, not is_last
+                    return _numbered(ticket, result), not is_last
                 case Failed(code=code, message=message, hint=hint, is_last=is_last):
                     return from_code(code, message, hint=hint), not is_last
 
@@ -236,6 +266,21 @@ class Pool:
         return deaths.cause(
             status, worker.output(), cpu_s=self._limits.cpu_s, memory_bytes=self._limits.memory_bytes
         )
+
+
+def _device_s(ticket: _Ticket) -> float:
+    """Return the seconds its device's clock asks for."""
+    if ticket.clock is None:
+        return 0.0
+    spec = ticket.run.spec
+    return device_s(ticket.clock, sum(item.bindings for item in spec.items), spec.total_shots)
+
+
+def _numbered(ticket: _Ticket, result: TaskResult) -> TaskResult:
+    """Return a result with a revision above all that were told: a job's second try begins anew."""
+    ticket.shots_told = result.shots_done
+    ticket.revision = max(result.revision, ticket.revision + 1)
+    return result if result.revision == ticket.revision else replace(result, revision=ticket.revision)
 
 
 def _final(error: QmioError) -> QmioError:
