@@ -6,7 +6,7 @@ devices it touched give out work; then replies and events are made, so that they
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from qmio_jupyter.core import (
@@ -34,7 +34,8 @@ from qmio_jupyter.errors import QmioError
 from qmio_jupyter.model.access import Booking, Enrolment, Role, Session
 from qmio_jupyter.model.device import DeviceState, DeviceView
 from qmio_jupyter.model.ids import DeviceName, KeyId, TaskId, Tenant, check_name
-from qmio_jupyter.model.task import ClaimRef, Task, TaskView
+from qmio_jupyter.model.program import Program
+from qmio_jupyter.model.task import ClaimRef, Task, TaskSpec, TaskView
 
 Handler = Callable[[State, Any, Draft], None]
 
@@ -306,6 +307,24 @@ class Core:
             for name, device in sorted(self.state.devices.items())
             if sees_all or name in seen
         )
+
+    def quote(self, key: KeyId, spec: TaskSpec, attached: Sequence[Program]) -> float:
+        """Return the device-seconds that a task of this key's session would be charged.
+
+        Raises
+        ------
+        QmioError
+            What the task would be refused with, if it were submitted with these programs.
+        """
+        return requests.quote(
+            self.state, session.open_of(self.state, key), spec, {one.digest: one for one in attached}
+        )
+
+    def agents_of(self, device: DeviceName) -> tuple[int, ...]:
+        """Return the connections of a device's agents whose link is up, by the agents' names."""
+        found = self.state.devices.get(device)
+        present = [] if found is None else sorted(found.present(), key=lambda agent: agent.name)
+        return tuple(agent.connection for agent in present if agent.connection is not None)
 
     def bookings(self, device: DeviceName | None) -> tuple[Booking, ...]:
         """Return the bookings that are not over, of one device or of all, by their beginning."""

@@ -10,9 +10,9 @@ from qmio_jupyter.core.refusal import refusal
 from qmio_jupyter.core.state import Device, Draft, State
 from qmio_jupyter.errors import from_code
 from qmio_jupyter.model.access import Session
-from qmio_jupyter.model.ids import TaskId, is_id
+from qmio_jupyter.model.ids import Digest, TaskId, is_id
 from qmio_jupyter.model.program import Program
-from qmio_jupyter.model.task import Owner, Stamp, Task, TaskState
+from qmio_jupyter.model.task import Owner, Stamp, Task, TaskSpec, TaskState
 
 _PACES = ("fast", "real")
 
@@ -23,7 +23,7 @@ def submit(state: State, request: Submit, draft: Draft) -> None:
     if _is_known(state, request, own):
         draft.show = (Accepted, request.origin, request.task_id, request.spec)
         return
-    device = _device(state, request, own)
+    device = _device(state, request.spec, own)
     attached = {program.digest: program for program in request.programs}
     task = _check(state, request, own, device, attached)
     for digest in life.programs_of(task):
@@ -51,20 +51,20 @@ def _is_known(state: State, request: Submit, own: Session) -> bool:
     return True
 
 
-def _device(state: State, request: Submit, own: Session) -> Device:
-    device = state.devices.get(request.spec.device)
+def _device(state: State, spec: TaskSpec, own: Session) -> Device:
+    device = state.devices.get(spec.device)
     if device is None or (own.devices and device.name not in own.devices):
-        raise refusal("device.unknown", f"no device {request.spec.device[:64]!r}")
+        raise refusal("device.unknown", f"no device {spec.device[:64]!r}")
     return device
 
 
-def _check(state: State, request: Submit, own: Session, device: Device, attached: dict[str, Program]) -> Task:
+def _check(
+    state: State, request: Submit, own: Session, device: Device, attached: dict[Digest, Program]
+) -> Task:
     """Return the task to queue, or refuse it for the first reason found."""
     if not (is_id(request.task_id) and request.task_id.startswith("t-")):
         raise refusal("usage", f"{request.task_id[:64]!r} is no task id")
-    _check_spec(request, device)
-    if (error := claim.obstacle(device.row, request.spec.options)) is not None:
-        raise from_code(error.code, error.message, hint=error.hint)
+    _check_spec(request.spec, device)
     for count, limit, whose in (
         (state.live_by_session[own.session_id], state.config.live_per_session, "this session"),
         (state.live_by_tenant[own.tenant], state.config.live_per_tenant, own.tenant),
@@ -83,7 +83,7 @@ def _check(state: State, request: Submit, own: Session, device: Device, attached
     programs.check_media_types(state, own.tenant, digests, attached, device.row.description)
     programs.check_room(state, own.tenant, [attached[digest] for digest in digests if digest in attached])
     row = device.row
-    predicted_s = eta.predict(row.model, row.description.cost, request.spec, state.config.least_s)
+    predicted_s = eta.predict_on(row, request.spec, state.config.least_s)
     if predicted_s > state.config.longest_task_s:
         raise refusal(
             "limit.duration",
@@ -105,11 +105,45 @@ def _check(state: State, request: Submit, own: Session, device: Device, attached
     )
 
 
-def _check_spec(request: Submit, device: Device) -> None:
-    description, options = device.row.description, request.spec.options
-    if not request.spec.items:
+def quote(state: State, own: Session, spec: TaskSpec, attached: dict[Digest, Program]) -> float:
+    """Return the device-seconds a task would be charged, or refuse it as `submit` would.
+
+    Whether there is room for one more task now is not asked.
+    """
+    device = _device(state, spec, own)
+    _check_spec(spec, device)
+    _check_programs(state, spec, own, device, attached)
+    return _predict(state, spec, own, device)
+
+
+def _check_programs(
+    state: State, spec: TaskSpec, own: Session, device: Device, attached: dict[Digest, Program]
+) -> dict[Digest, None]:
+    """Return the digests of a task's programs, all of them here and of a kind that the device reads."""
+    digests = dict.fromkeys(item.program for item in spec.items)
+    programs.check_named_alike(state, own.tenant, attached.values())
+    programs.check_media_types(state, own.tenant, digests, attached, device.row.description)
+    return digests
+
+
+def _predict(state: State, spec: TaskSpec, own: Session, device: Device) -> float:
+    """Return the device-seconds a task is predicted to take, or refuse it for its length or its grant."""
+    row = device.row
+    predicted_s = eta.predict(row.model, row.description.cost, spec, state.config.least_s)
+    if predicted_s > state.config.longest_task_s:
+        raise refusal(
+            "limit.duration",
+            f"predicted to take {predicted_s:.3g} s, the longest allowed is {state.config.longest_task_s:.3g} s",
+        )
+    grant.check_budget(state, own, predicted_s)
+    return predicted_s
+
+
+def _check_spec(spec: TaskSpec, device: Device) -> None:
+    description, options = device.row.description, spec.options
+    if not spec.items:
         raise refusal("program", "a task needs at least one item")
-    for index, item in enumerate(request.spec.items):
+    for index, item in enumerate(spec.items):
         if not 1 <= item.shots <= description.max_shots:
             raise refusal(
                 "limit.shots",
@@ -123,6 +157,8 @@ def _check_spec(request: Submit, device: Device) -> None:
     # Of a device that has not announced itself yet nothing is known: its driver will say.
     if unknown and description.driver:
         raise refusal("device.option", f"{device.name} has no option {unknown[0][:64]!r}")
+    if (error := claim.obstacle(device.row, options)) is not None:
+        raise from_code(error.code, error.message, hint=error.hint)
 
 
 def _own_live(state: State, task_id: TaskId, own: Session) -> Task | None:

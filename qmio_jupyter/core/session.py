@@ -29,9 +29,7 @@ def require(state: State, origin: Origin, draft: Draft) -> Session:
     AuthError
         `auth.session` if the key has none.
     """
-    session = find(state, origin.key)
-    if session is None:
-        raise refusal("auth.session", "this key has no open session")
+    session = open_of(state, origin.key)
     if session.expires_ms is None:
         return session
     lease_ms = state.session_lease_ms.get(session.session_id, round(state.config.session_lease_s * 1000))
@@ -39,6 +37,20 @@ def require(state: State, origin: Origin, draft: Draft) -> Session:
         session = replace(session, expires_ms=state.now_ms + lease_ms)
         state.sessions[session.session_id] = session
         draft.records.append(SessionSaved(session=session))
+    return session
+
+
+def open_of(state: State, key: KeyId) -> Session:
+    """Return the key's open session.
+
+    Raises
+    ------
+    AuthError
+        `auth.session` if it has none.
+    """
+    session = find(state, key)
+    if session is None:
+        raise refusal("auth.session", "this key has no open session")
     return session
 
 
