@@ -34,6 +34,8 @@ class TaskChanged(_Event, frozen=True, kw_only=True):
     """The newest view of a watched task. Views of one task never go back in revision."""
 
     view: TaskView
+    #: The final result, if it came with the view.
+    result: TaskResult | None = None
 
 
 class PartialArrived(_Event, frozen=True, kw_only=True):

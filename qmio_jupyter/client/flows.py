@@ -118,7 +118,7 @@ def submit(
         inline = tuple(needed)
     else:
         yield from _upload(needed)
-    body = TaskSubmit(task_id=task_id, spec=spec)
+    body = TaskSubmit(task_id=task_id, spec=spec, deliver=True)
     try:
         reply = yield Ask(body, _blobs(inline))
     except ProgramError as error:
@@ -143,7 +143,7 @@ def show(task_id: TaskId) -> Flow[TaskView]:
 
 def watch(task_id: TaskId) -> Flow[TaskView]:
     """Return one task's view and have its events sent from now on."""
-    return (yield from one(TaskWatch(task_id=task_id), TaskShown)).view
+    return (yield from one(TaskWatch(task_id=task_id, deliver=True), TaskShown)).view
 
 
 def cancel(task_id: TaskId) -> Flow[TaskView]:

@@ -30,10 +30,11 @@ class TaskRecord:
         #: Called after every change, by whoever runs the client's I/O.
         self.listeners: list[Callable[[], None]] = []
 
-    def see(self, view: TaskView) -> None:
-        """Take in a view, unless a newer one is known."""
+    def see(self, view: TaskView, result: TaskResult | None = None) -> None:
+        """Take in a view, unless a newer one is known, and the final result if it came with it."""
         if self.view is None or view.revision >= self.view.revision:
             self.view = view
+            self.result = result or self.result
             self._changed()
 
     def see_partial(self, result: TaskResult) -> None:
@@ -59,9 +60,9 @@ def tell(records: Mapping[TaskId, TaskRecord], event: ClientEvent) -> bool:
     """
     record: TaskRecord | None = None
     match event:
-        case TaskChanged(view=view):
+        case TaskChanged(view=view, result=result):
             if (record := records.get(view.task_id)) is not None:
-                record.see(view)
+                record.see(view, result)
         case PartialArrived(result=result):
             if (record := records.get(result.task_id)) is not None:
                 record.see_partial(result)

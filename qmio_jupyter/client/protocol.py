@@ -409,9 +409,9 @@ class ClientProtocol:
 
     def _event(self, body: Message, now_s: float) -> list[ClientEvent]:
         match body:
-            case TaskEvent(view=view):
+            case TaskEvent(view=view, result=result):
                 if self._watches.observe(view, now_s, event=True):
-                    return [TaskChanged(view=view)]
+                    return [TaskChanged(view=view, result=result)]
             case TaskPartial(result=result):
                 if self._watches.observe_partial(result, now_s):
                     return [PartialArrived(result=result)]
@@ -427,7 +427,7 @@ class ClientProtocol:
         number = self._number()
         self._questions[number] = task_id
         self._watches.asked(task_id, number, now_s)
-        self._post(TaskWatch(task_id=task_id), number)
+        self._post(TaskWatch(task_id=task_id, deliver=True), number)
 
     def _question_answered(self, number: int, body: Message, now_s: float) -> list[ClientEvent]:
         task_id = self._questions.pop(number)

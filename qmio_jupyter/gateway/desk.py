@@ -187,6 +187,8 @@ class Desk:
             turn = Turn((), () if output is None else (output,))
         else:
             turn = self._decide(caller, request, now_ms)
+            if isinstance(body, m.TaskSubmit) and body.deliver:
+                self._watchers.deliver(connection, body.task_id)
         return turn if renewal is None else join((renewal, turn))
 
     def malformed(self, connection: int, peer: Peer, error: QmioError, request: int, now_ms: int) -> Turn:

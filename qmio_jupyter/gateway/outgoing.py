@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from qmio_jupyter.core import effects as fx
+from qmio_jupyter.core.records import Record, ResultStored
 from qmio_jupyter.gateway.links import Links
 from qmio_jupyter.gateway.metrics import Figures
 from qmio_jupyter.gateway.translate import to_reply
 from qmio_jupyter.gateway.turn import Output, Read, Send, Ship, Turn, packet, reply
 from qmio_jupyter.gateway.watchers import Watchers
 from qmio_jupyter.model.access import Session
-from qmio_jupyter.model.ids import KeyId, Tenant
-from qmio_jupyter.model.task import TaskView
+from qmio_jupyter.model.ids import KeyId, TaskId, Tenant
+from qmio_jupyter.model.result import TaskResult
+from qmio_jupyter.model.task import TaskState, TaskView
 from qmio_jupyter.wire import messages as m
+
+#: Largest result, by its columns, that is delivered with the event of a task's end; others are asked for.
+DELIVER_BYTES = 2**16
 
 #: Makes another reply of a reply (`Welcome` of a session's state).
 Change = Callable[[m.Message], m.Message]
@@ -63,7 +68,7 @@ class Outgoing:
         for effect in step.effects:
             match effect:
                 case fx.Publish(view=view):
-                    self._publish(view, outputs)
+                    self._publish(view, step.records, outputs)
                 case fx.Dispatch():
                     outputs.append(self._dispatch(effect))
                 case fx.PublishPartial(result=result, tenant=owner):
@@ -107,10 +112,22 @@ class Outgoing:
         body = to_reply(effect, epoch)
         return (reply(origin.connection, origin.request, change(body) if change else body),)
 
-    def _publish(self, view: TaskView, outputs: list[Output]) -> None:
-        self._tell(self._watchers.of(view.task_id), m.TaskEvent(view=view), outputs)
+    def _publish(self, view: TaskView, records: Sequence[Record], outputs: list[Output]) -> None:
+        watching = self._watchers.of(view.task_id)
+        if view.state is TaskState.COMPLETED:
+            takers = tuple(c for c in watching if self._gets_result(c, view))
+            result = _final_result(records, view.task_id) if takers else None
+            if result is not None and _column_bytes(result) <= DELIVER_BYTES:
+                self._tell(takers, m.TaskEvent(view=view, result=result), outputs)
+                watching = tuple(c for c in watching if c not in takers)
+        self._tell(watching, m.TaskEvent(view=view), outputs)
         if view.state.is_final:
             self._watchers.end(view.task_id)
+
+    def _gets_result(self, connection: int, view: TaskView) -> bool:
+        """Return whether a connection asked for the result with the end, and the task is hers."""
+        wants = self._watchers.wants_result(connection, view.task_id)
+        return wants and self._is_of(connection, view.tenant)
 
     def _is_of(self, connection: int, tenant: Tenant) -> bool:
         """Return whether a connection's key has an open session of `tenant`."""
@@ -135,3 +152,20 @@ class Outgoing:
             digests=effect.contract.programs,
             snapshot_id=effect.contract.snapshot_id,
         )
+
+
+def _final_result(records: Sequence[Record], task_id: TaskId) -> TaskResult | None:
+    """Return the final result of a task among the records of one step."""
+    for record in records:
+        if isinstance(record, ResultStored) and record.task_id == task_id and record.result.is_final:
+            return record.result
+    return None
+
+
+def _column_bytes(result: TaskResult) -> int:
+    """Return the bytes of a result's columns: nearly all there is to its size."""
+    return sum(
+        len(counts.keys) + len(counts.counts) + len(counts.memory or b"")
+        for item in result.items
+        for counts in item.bindings
+    )

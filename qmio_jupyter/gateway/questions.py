@@ -97,6 +97,8 @@ class Questions:
             return self._read(caller, body)
         if isinstance(body, m.TaskWatch) and not view.state.is_final:
             self._watchers.add(caller.connection, body.task_id)
+            if body.deliver:
+                self._watchers.deliver(caller.connection, body.task_id)
         return reply(caller.connection, caller.request, m.TaskShown(view=view))
 
     def _read(self, caller: Caller, body: Any) -> Output:

@@ -14,7 +14,8 @@ class Watchers:
     def __init__(self, limit: int = MAX_WATCHES) -> None:
         self._limit = limit
         # Dicts in place of sets: their order is that of insertion, so that a seed replays exactly.
-        self._by_task: dict[TaskId, dict[int, None]] = {}
+        # The value: whether the result is to be delivered with the end.
+        self._by_task: dict[TaskId, dict[int, bool]] = {}
         self._by_connection: dict[int, dict[TaskId, None]] = {}
 
     def add(self, connection: int, task_id: TaskId) -> None:
@@ -27,7 +28,17 @@ class Watchers:
             del tasks[oldest]
             self._unlink(oldest, connection)
         tasks[task_id] = None
-        self._by_task.setdefault(task_id, {})[connection] = None
+        self._by_task.setdefault(task_id, {})[connection] = False
+
+    def deliver(self, connection: int, task_id: TaskId) -> None:
+        """Have the result delivered with the end of a task that `connection` watches; nothing if it does not."""
+        connections = self._by_task.get(task_id, {})
+        if connection in connections:
+            connections[connection] = True
+
+    def wants_result(self, connection: int, task_id: TaskId) -> bool:
+        """Return whether `connection` is to get the result with the task's end."""
+        return self._by_task.get(task_id, {}).get(connection, False)
 
     def of(self, task_id: TaskId) -> tuple[int, ...]:
         """Return the connections that watch a task, in order of asking."""

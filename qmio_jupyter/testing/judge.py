@@ -162,6 +162,8 @@ class Judge:
         match body:
             case m.TaskEvent(view=view) | m.TaskAccepted(view=view) | m.TaskShown(view=view):
                 self._on_disk(view)
+                if isinstance(body, m.TaskEvent) and body.result is not None:
+                    self._result_leaves(body.result)
             case m.TaskPage(views=views):
                 for view in views:
                     self._on_disk(view)
@@ -200,6 +202,11 @@ class Judge:
                 "commit first",
                 f"{view.task_id} is shown {view.state} at revision {view.revision}, on disk it is {state}",
             )
+
+    def _result_leaves(self, result: TaskResult) -> None:
+        stored = self.world.disk.final_results.get(result.task_id)
+        if stored is None and result.task_id in self.world.disk.tasks_by_id:
+            raise Violation("commit first", f"the result of {result.task_id} is delivered, but not on disk")
 
     def _partial_leaves(self, result: TaskResult) -> None:
         disk = self.world.disk

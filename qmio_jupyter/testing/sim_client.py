@@ -101,13 +101,15 @@ class SimClient:
                 seed=rng.randrange(1000) if rng.random() < 0.3 else None,
                 snapshot=snapshot if rng.random() < 0.15 else None,
                 max_attempts=rng.choice((1, 2, 5)) if rng.random() < 0.2 else None,
+                pace="real" if len(self.task_ids) % 3 == 1 else "fast",
             ),
             label=f"{self.name}/{len(self.task_ids)}",
         )
         task_id = mint("t", self.world.clock.now_ms + 1_750_000_000_000, rng.randbytes(10))
         self.task_ids.append(task_id)
         if rng.random() < 0.7:
-            self._ask(TaskSubmit(task_id=task_id, spec=spec), [(OCTETS, program)])
+            deliver = len(self.task_ids) % 2 == 0
+            self._ask(TaskSubmit(task_id=task_id, spec=spec, deliver=deliver), [(OCTETS, program)])
         else:
             ticket = self._ask(ProgramQuery(digests=(digest(program),)), [(OCTETS, program)], attach=False)
             self._waiting[ticket] = (task_id, spec)
@@ -175,10 +177,12 @@ class SimClient:
                     self._answered(ticket, body)
                 case Refused(ticket=ticket):
                     self._refused(event)
-                case TaskChanged(view=view):
+                case TaskChanged(view=view, result=result):
                     if view.task_id in self.task_ids:
                         self.accepted.setdefault(view.task_id)
                     self.world.judge.seen(self, view)
+                    if result is not None:
+                        self.world.judge.result_read(view.task_id, result)
                     if (
                         view.state.is_final
                         and view.task_id in self.accepted

@@ -215,6 +215,8 @@ class TaskSubmit(_Message, frozen=True, kw_only=True, tag="task.submit"):
 
     task_id: TaskId
     spec: TaskSpec
+    #: Send the result, unless it is large, with the event that says the task has completed.
+    deliver: bool = False
 
 
 class TaskAccepted(_Message, frozen=True, kw_only=True, tag="task.accepted"):
@@ -239,6 +241,8 @@ class TaskWatch(_Message, frozen=True, kw_only=True, tag="task.watch"):
     """Show one task and send its events to this connection from now on. Reply: `TaskShown`."""
 
     task_id: TaskId
+    #: As in `TaskSubmit`.
+    deliver: bool = False
 
 
 class TaskShown(_Message, frozen=True, kw_only=True, tag="task.shown"):
@@ -288,6 +292,8 @@ class TaskEvent(_Message, frozen=True, kw_only=True, tag="task.event"):
     """Event: a watched task, its position or its estimate changed. May be lost: a revision gap means ask."""
 
     view: TaskView
+    #: The final result, to its owner who asked for it (`TaskSubmit.deliver`), with the view of a completed task.
+    result: TaskResult | None = None
 
 
 class TaskPartial(_Message, frozen=True, kw_only=True, tag="task.partial"):

@@ -599,7 +599,7 @@ def test_a_gap_in_the_revisions_makes_it_ask_once() -> None:
     wire.push(TaskEvent(view=view(4)))
     assert len(wire.take()) == 1
     question = wire.only()
-    assert question.envelope.body == TaskWatch(task_id=TASK)
+    assert question.envelope.body == TaskWatch(task_id=TASK, deliver=True)
     wire.push(TaskEvent(view=view(7)))
     assert wire.sent() == []
     wire.answer(question, TaskShown(view=view(8, TaskState.RUNNING)))
@@ -612,7 +612,7 @@ def test_a_lost_question_is_asked_again() -> None:
     wire.push(TaskEvent(view=view(4)))
     wire.only()
     wire.later(ASK_AGAIN_S)
-    assert TaskWatch(task_id=TASK) in bodies(wire.sent())
+    assert TaskWatch(task_id=TASK, deliver=True) in bodies(wire.sent())
 
 
 def test_a_task_not_heard_of_for_long_is_asked_about() -> None:
@@ -620,9 +620,9 @@ def test_a_task_not_heard_of_for_long_is_asked_about() -> None:
     wire.later(RECHECK_S - PING_S)
     wire.push(TaskPartial(result=partial(1)))
     wire.later(PING_S)
-    assert TaskWatch(task_id=TASK) not in bodies(wire.sent())
+    assert TaskWatch(task_id=TASK, deliver=True) not in bodies(wire.sent())
     wire.later(RECHECK_S)
-    assert TaskWatch(task_id=TASK) in bodies(wire.sent())
+    assert TaskWatch(task_id=TASK, deliver=True) in bodies(wire.sent())
 
 
 def test_the_end_is_news_once_and_ends_the_watch() -> None:
@@ -636,7 +636,7 @@ def test_the_end_is_news_once_and_ends_the_watch() -> None:
 
 def test_a_late_word_about_an_ended_task_is_no_news() -> None:
     wire = watching()
-    wire.ask(TaskWatch(task_id=TASK))
+    wire.ask(TaskWatch(task_id=TASK, deliver=True))
     question = wire.only()
     wire.push(TaskEvent(view=view(4, TaskState.COMPLETED)))
     wire.take()
@@ -672,7 +672,7 @@ def test_after_a_reconnect_every_watched_task_is_asked_about() -> None:
     wire.down()
     wire.up()
     question = wire.only()
-    assert question.envelope.body == TaskWatch(task_id=TASK)
+    assert question.envelope.body == TaskWatch(task_id=TASK, deliver=True)
     wire.answer(question, TaskShown(view=view(9, TaskState.COMPLETED)))
     assert TaskChanged(view=view(9, TaskState.COMPLETED)) in wire.take()
 
@@ -707,7 +707,7 @@ def test_a_question_refused_for_now_is_asked_again_later() -> None:
     wire.answer(wire.only(), failure("store", retryable=True))
     assert wire.protocol.watching
     wire.later(RECHECK_S)
-    assert TaskWatch(task_id=TASK) in bodies(wire.sent())
+    assert TaskWatch(task_id=TASK, deliver=True) in bodies(wire.sent())
 
 
 def test_watch_and_unwatch() -> None:
@@ -727,13 +727,13 @@ def test_a_watch_asked_for_before_the_link_is_asked_after_it() -> None:
     wire = Wire(greeted=False)
     wire.protocol.watch(TASK, wire.now)
     wire.up()
-    assert TaskWatch(task_id=TASK) in bodies(wire.sent())
+    assert TaskWatch(task_id=TASK, deliver=True) in bodies(wire.sent())
 
 
 def test_a_watched_task_that_has_ended_is_answered_and_not_watched() -> None:
     wire = Wire()
     wire.take()
-    wire.ask(TaskWatch(task_id=TASK))
+    wire.ask(TaskWatch(task_id=TASK, deliver=True))
     wire.answer(wire.only(), TaskShown(view=view(5, TaskState.FAILED)))
     assert isinstance(wire.take()[0], Answered)
     assert not wire.protocol.watching

@@ -31,6 +31,33 @@ def test_submit_run_and_fetch(ana, keys):
     assert data.result.shots_done == 10
 
 
+def test_a_small_result_is_delivered_with_the_end_to_the_owner_who_asked(ana, keys):
+    ana.announce()
+    ana.hello(2, keys.ana)
+    ana.hello(3, keys.operator)
+    body = msgspec.structs.replace(ana.submission(), deliver=True)
+    ana.submit(body=body)
+    ana.ask(2, keys.ana, m.TaskWatch(task_id=body.task_id))
+    ana.ask(3, keys.operator, m.TaskWatch(task_id=body.task_id, deliver=True))
+    ana.finish(ana.bodies(9, m.ClaimDispatch)[0].ref)
+    last = {connection: ana.bodies(connection, m.TaskEvent)[-1] for connection in (1, 2, 3)}
+    assert {event.view.state for event in last.values()} == {TaskState.COMPLETED}
+    assert last[1].result == ana.ask(1, keys.ana, m.TaskResultGet(task_id=body.task_id)).result
+    # One did not ask for it, the other looks on: counts are their owner's alone.
+    assert last[2].result is None
+    assert last[3].result is None
+    assert len([e for e in ana.bodies(1, m.TaskEvent) if e.view.state is TaskState.COMPLETED]) == 1
+
+
+def test_a_large_result_is_left_to_be_asked_for(ana, keys, monkeypatch):
+    monkeypatch.setattr("qmio_jupyter.gateway.outgoing.DELIVER_BYTES", -1)
+    ana.announce()
+    body = msgspec.structs.replace(ana.submission(), deliver=True)
+    ana.submit(body=body)
+    ana.finish(ana.bodies(9, m.ClaimDispatch)[0].ref)
+    assert ana.bodies(1, m.TaskEvent)[-1].result is None
+
+
 def test_a_repeated_submission_of_an_ended_task_is_shown_whole(ana, keys):
     ana.announce()
     body = ana.submission(label="again")

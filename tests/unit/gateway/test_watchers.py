@@ -42,3 +42,15 @@ def test_watches_per_connection_are_bounded():
         watchers.add(1, task)
     assert watchers.of("a") == ()
     assert watchers.of("b") == watchers.of("c") == (1,)
+
+
+def test_only_who_watches_gets_a_result():
+    watchers = Watchers()
+    watchers.deliver(1, "t")
+    assert not watchers.wants_result(1, "t")
+    watchers.add(1, "t")
+    watchers.deliver(1, "t")
+    watchers.add(1, "t")
+    assert watchers.wants_result(1, "t")
+    watchers.drop(1)
+    assert not watchers.wants_result(1, "t")
