@@ -236,6 +236,7 @@ CODES: dict[str, tuple[str, str]] = {
     "config": ("Configuration is wrong.", "Correct the named key."),
     "config.file": ("A file is missing or unreadable.", "Check the path and its owner."),
     "config.permissions": ("A secret file is readable by others.", "chmod 600 the file."),
+    "config.calibration": ("A calibration cannot be used.", "Correct the named value, or take another one."),
     "config.other_host": ("The connection file belongs to another host.", "Start a gateway here."),
     "auth": ("Not allowed.", "Use a key enrolled for this role."),
     "auth.role": ("This role may not send this message.", "See the roles table."),

@@ -23,6 +23,10 @@ class Qubit:
         Duration of a measurement, seconds.
     prob_meas1_prep0, prob_meas0_prep1 : float or None
         Readout error in each direction, probabilities.
+    readout_hz : float or None
+        Frequency of the readout resonator, hertz.
+    t1_bar_s, t2_bar_s : float or None
+        Error bars of the times, seconds, as given; may be larger than the values. Nothing is emulated from them.
     """
 
     t1_s: float | None = None
@@ -31,6 +35,9 @@ class Qubit:
     readout_s: float | None = None
     prob_meas1_prep0: float | None = None
     prob_meas0_prep1: float | None = None
+    readout_hz: float | None = None
+    t1_bar_s: float | None = None
+    t2_bar_s: float | None = None
 
     @property
     def readout_error(self) -> float | None:
@@ -55,12 +62,15 @@ class Gate:
         Seconds; None: not known, no relaxation is emulated.
     error : float or None
         1 - average gate fidelity; None: not known, no gate error is emulated.
+    error_bar : float or None
+        Error bar of `error`, as given; may be larger than it. Nothing is emulated from it.
     """
 
     name: str
     qubits: tuple[int, ...]
     duration_s: float | None = None
     error: float | None = None
+    error_bar: float | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
