@@ -115,7 +115,9 @@ def _save_row(state: State, device: Device, row: DeviceRow, draft: Draft) -> Non
     if row == device.row:
         return
     is_recalibrated = row.snapshot_id != device.row.snapshot_id
-    device.row = row
+    before, device.row = device.row.description, row
+    if (row.description.clock, row.description.pace) != (before.clock, before.pace):
+        life.file_again(state, device)
     draft.records.append(DeviceSaved(device=row))
     if not is_recalibrated:
         return

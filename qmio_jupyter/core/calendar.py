@@ -75,7 +75,7 @@ class Calendar:
             return None
 
         def gate(entry: Entry) -> bool:
-            end_ms = at_ms + max(1, round(entry.predicted_s * self.pace * 1000))
+            end_ms = at_ms + entry.length_ms(self.pace)
             return all(
                 admits(booking, entry.tenant, at_ms, end_ms, is_yielded=is_yielded)
                 for booking, is_yielded in current

@@ -308,8 +308,8 @@ class Core:
             if sees_all or name in seen
         )
 
-    def quote(self, key: KeyId, spec: TaskSpec, attached: Sequence[Program]) -> float:
-        """Return the device-seconds that a task of this key's session would be charged.
+    def quote(self, key: KeyId, spec: TaskSpec, attached: Sequence[Program]) -> requests.Quote:
+        """Return what a task of this key's session would cost, and who could tell more of it.
 
         Raises
         ------
@@ -319,12 +319,6 @@ class Core:
         return requests.quote(
             self.state, session.open_of(self.state, key), spec, {one.digest: one for one in attached}
         )
-
-    def agents_of(self, device: DeviceName) -> tuple[int, ...]:
-        """Return the connections of a device's agents whose link is up, by the agents' names."""
-        found = self.state.devices.get(device)
-        present = [] if found is None else sorted(found.present(), key=lambda agent: agent.name)
-        return tuple(agent.connection for agent in present if agent.connection is not None)
 
     def bookings(self, device: DeviceName | None) -> tuple[Booking, ...]:
         """Return the bookings that are not over, of one device or of all, by their beginning."""

@@ -6,6 +6,8 @@ runs agree that the fit is far off, it is multiplied by the median of what they 
 
 The model also keeps the last ratios of real to predicted duration; their quantiles make p50 and p90. They are taken
 against the model that has learnt the run: what it was wrong by before is in the fit now, and must not count twice.
+
+A task that keeps an emulated device's clock takes what the clock says: it is not fitted, and not learnt from.
 """
 
 from __future__ import annotations
@@ -15,9 +17,9 @@ from statistics import median
 
 from msgspec.structs import replace
 
-from qmio_jupyter.core.records import DurationModel
-from qmio_jupyter.model.device import CostModel
-from qmio_jupyter.model.task import TaskSpec
+from qmio_jupyter.core.records import DeviceRow, DurationModel
+from qmio_jupyter.model.device import CostModel, DeviceDescription
+from qmio_jupyter.model.task import TaskOptions, TaskSpec
 
 #: Weight that older samples keep when a new one comes.
 _KEEP = 0.98
@@ -46,7 +48,23 @@ def work(spec: TaskSpec) -> tuple[int, int]:
 
 def prior(cost: CostModel, spec: TaskSpec) -> float:
     """Return the driver's own prediction, seconds."""
-    bindings, shots = work(spec)
+    return _figured(cost, *work(spec))
+
+
+def clock_of(description: DeviceDescription, options: TaskOptions) -> CostModel | None:
+    """Return the clock that a task with these options keeps on a device, None if it keeps none."""
+    return description.clock if "real" in (description.pace, options.pace) else None
+
+
+def predict_on(row: DeviceRow, spec: TaskSpec, least_s: float) -> float:
+    """Return the device-seconds a task is predicted to take on a device: by its clock if it keeps it, else fitted."""
+    clock = clock_of(row.description, spec.options)
+    if clock is not None:
+        return max(prior(clock, spec), least_s)
+    return predict(row.model, row.description.cost, spec, least_s)
+
+
+def _figured(cost: CostModel, bindings: int, shots: float) -> float:
     return _finite(cost.t0_s * bindings + cost.per_shot_s * shots)
 
 
@@ -84,11 +102,11 @@ def predict_work(model: DurationModel, cost: CostModel, bindings: int, shots: in
 
 def _mean(model: DurationModel, cost: CostModel, bindings: int, shots: int) -> float:
     """Return the driver's figures and the fit, weighed against each other."""
-    own = _finite(cost.t0_s * bindings + cost.per_shot_s * shots)
+    own = _figured(cost, bindings, shots)
     if model.samples == 0 or model.sums[0] <= 0:
         return own
     mean_shots = model.sums[1] / model.sums[0]
-    there = _finite(cost.t0_s * bindings + cost.per_shot_s * mean_shots)
+    there = _figured(cost, bindings, mean_shots)
     fit = _finite(fitted(model, shots, own / there if there > 0 else 0.0))
     trust = _TRUST if own > 0 else 0.0
     return (trust * own + model.samples * fit) / (trust + model.samples)

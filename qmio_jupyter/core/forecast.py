@@ -8,12 +8,14 @@ device's queue since the last publication. A worse number without a cause is a d
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 from msgspec.structs import replace
 
 from qmio_jupyter.core import queue, times, view
 from qmio_jupyter.core.calendar import Calendar
 from qmio_jupyter.core.effects import Publish
-from qmio_jupyter.core.queue import Place
+from qmio_jupyter.core.queue import Entry, Place
 from qmio_jupyter.core.state import Agent, Device, Draft, Shown, State
 from qmio_jupyter.model.ids import AgentId, TaskId, Tenant
 from qmio_jupyter.model.task import Estimate, Task, TaskState, TaskView
@@ -63,8 +65,7 @@ def places(state: State, device: Device) -> list[Place]:
         own = free[name] = []
         for task_id in held:
             task = state.tasks[task_id]
-            length_ms = max(1, round(task.predicted_s * pace * 1000))
-            end_ms = max(state.claims[task_id].claimed_ms + length_ms, state.now_ms)
+            end_ms = max(state.claims[task_id].claimed_ms + state.length_ms(task), state.now_ms)
             own.append(end_ms)
             ends[task.owner.tenant] = max(end_ms, ends.get(task.owner.tenant, 0))
     servers = [
@@ -119,12 +120,14 @@ def of(state: State, task: Task, cause: str, exact_up_to: int, *, to_all: bool) 
         last = device.shown.get(task.task_id)
         if last is None or last.position is None:
             return view.of(task, cause=cause)
-        return _queued(state, device, task, last.position, last.start_ms, cause)
+        return _queued(
+            state, device, task, last.position, last.start_ms, cause, _spread_of_all(state, device)
+        )
     found = places(state, device)
     position = queue.positions(found)[task.task_id]
     start_ms = next(place.start_ms for place in found if place.task_id == task.task_id)
     worse = show(device, task.task_id, (position, start_ms), to_all=to_all)
-    return _queued(state, device, task, position, start_ms, cause or worse)
+    return _queued(state, device, task, position, start_ms, cause or worse, _spread_of_all(state, device))
 
 
 def publish(state: State, device: Device, draft: Draft) -> None:
@@ -133,6 +136,7 @@ def publish(state: State, device: Device, draft: Draft) -> None:
     device.places = None
     found = places(state, device)
     positions = queue.positions(found)
+    spread = _spread_of_all(state, device)
     for place in found:
         before = device.shown.get(place.task_id)
         position = positions[place.task_id]
@@ -141,7 +145,8 @@ def publish(state: State, device: Device, draft: Draft) -> None:
             continue
         cause = show(device, place.task_id, (position, place.start_ms), to_all=True)
         task = state.tasks[place.task_id]
-        draft.effects.append(Publish(view=_queued(state, device, task, position, place.start_ms, cause)))
+        shown = _queued(state, device, task, position, place.start_ms, cause, spread)
+        draft.effects.append(Publish(view=shown))
     device.causes.clear()
     if found:
         state.timers.set(state.now_ms + round(state.config.refresh_s * 1000), "publish", device.name)
@@ -154,23 +159,44 @@ def _moved(state: State, before: Shown, place: Place) -> bool:
     return abs(place.start_ms - before.start_ms) > max(1000, wait_ms // 5)
 
 
-def _estimate(state: State, device: Device, ms: int) -> Estimate:
+def _spread(state: State, device: Device, claimed: Iterable[TaskId], queued: Iterable[Entry]) -> float:
+    """Return p90 over p50 of what these tasks take together: 1 if all keep the device's clock."""
+    is_exact = all(entry.is_exact for entry in queued) and all(
+        state.is_exact(state.tasks[task_id]) for task_id in claimed
+    )
     p50, p90 = device.spread()
+    return 1.0 if is_exact else max(1.0, p90 / p50)
+
+
+def _spread_of_all(state: State, device: Device) -> float:
+    claimed = (task_id for held in device.claims.values() for task_id in held)
+    return _spread(state, device, claimed, device.entries.values())
+
+
+def _estimate(state: State, device: Device, ms: int, spread: float) -> Estimate:
     seconds = max(ms - state.now_ms, 0) / 1000
-    return Estimate(p50_s=seconds, p90_s=seconds * max(1.0, p90 / p50), samples=device.row.model.samples)
+    return Estimate(p50_s=seconds, p90_s=seconds * spread, samples=device.row.model.samples)
 
 
 def _queued(
-    state: State, device: Device, task: Task, position: int, start_ms: int | None, cause: str
+    state: State,
+    device: Device,
+    task: Task,
+    position: int,
+    start_ms: int | None,
+    cause: str,
+    spread: float,
 ) -> TaskView:
     start = end = None
     if start_ms is not None:
-        start = _estimate(state, device, start_ms)
-        end = _estimate(state, device, start_ms + times.lengths(state, device)(task))
+        start = _estimate(state, device, start_ms, spread)
+        end = _estimate(state, device, start_ms + times.lengths(state, device)(task), spread)
     return view.of(task, position=position, start=start, end=end, cause=cause)
 
 
 def _claimed(state: State, device: Device, task: Task, cause: str) -> TaskView:
-    turn = times.held(state, device, state.claims[task.task_id].agent)[0][task.task_id]
-    start = _estimate(state, device, turn.start_ms) if task.state is TaskState.CLAIMED else None
-    return view.of(task, start=start, end=_estimate(state, device, turn.end_ms), cause=cause)
+    agent = state.claims[task.task_id].agent
+    turn = times.held(state, device, agent).turns[task.task_id]
+    spread = _spread(state, device, device.claims[agent], ())
+    start = _estimate(state, device, turn.start_ms, spread) if task.state is TaskState.CLAIMED else None
+    return view.of(task, start=start, end=_estimate(state, device, turn.end_ms, spread), cause=cause)

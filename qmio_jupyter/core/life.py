@@ -46,9 +46,17 @@ def wait(state: State, device: Device, task: Task) -> None:
         tenant=task.owner.tenant,
         submitted_ms=task.submitted_ms,
         predicted_s=task.predicted_s,
+        is_exact=state.is_exact(task),
     )
     device.entries[task.task_id] = entry
     device.ready.add(entry)
+
+
+def file_again(state: State, device: Device) -> None:
+    """Put all queued tasks in their places anew: the device's clock has changed."""
+    for entry in list(device.entries.values()):
+        device.ready.remove(entry)
+        wait(state, device, state.tasks[entry.task_id])
 
 
 def leave_queue(device: Device, task: Task) -> Entry:

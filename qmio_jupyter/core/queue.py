@@ -28,6 +28,17 @@ class Entry(NamedTuple):
     tenant: Tenant
     submitted_ms: int
     predicted_s: float
+    #: True if it keeps its device's clock: it takes what was predicted, whatever the pace of others.
+    is_exact: bool = False
+
+    def length_ms(self, pace: float) -> int:
+        """Return how long it is expected to take where others take `pace` times what was predicted, ms."""
+        return length_ms(self.predicted_s, 1.0 if self.is_exact else pace)
+
+
+def length_ms(predicted_s: float, pace: float) -> int:
+    """Return the duration of a task that takes `pace` times what was predicted, ms; at least 1."""
+    return max(1, round(predicted_s * pace * 1000))
 
 
 #: Says whether an entry may be dispatched now (bookings); None: everything may.
@@ -280,7 +291,7 @@ def run_forward(
         copy.touch(account, user)
         places.append(Place(entry.task_id, at_ms))
         if at_ms is not None:
-            end_ms = at_ms + max(1, round(entry.predicted_s * pace * 1000))
+            end_ms = at_ms + entry.length_ms(pace)
             heapreplace(servers, end_ms)
             if outlook is not None:
                 outlook.ran(entry, end_ms)

@@ -178,7 +178,8 @@ def finish(state: State, message: Finish, draft: Draft) -> None:
     used_s = outcome.device_s
     if outcome.state is TaskState.COMPLETED and used_s == 0:
         used_s = task.predicted_s
-    if outcome.device_s > 0 and outcome.state is TaskState.COMPLETED:
+    is_fitted = eta.clock_of(state.device_of(task).row.description, task.spec.options) is None
+    if outcome.device_s > 0 and outcome.state is TaskState.COMPLETED and is_fitted:
         _learn(state, task, outcome.device_s, draft)
     if task.state is TaskState.QUEUED:
         forecast.changed(state, state.device_of(task), "a late result took a task out of the queue")

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import msgspec
+
 from qmio_jupyter.core import claim, eta, forecast, grant, life, programs, session
 from qmio_jupyter.core.effects import Accepted, Acknowledged, TaskShown
 from qmio_jupyter.core.inputs import Cancel, Forget, Submit
@@ -78,18 +80,9 @@ def _check(
             f"with it, tasks of {own.tenant} that are queued or running would hold more than {limit} bytes",
             retryable=True,
         )
-    digests = dict.fromkeys(item.program for item in request.spec.items)
-    programs.check_named_alike(state, own.tenant, attached.values())
-    programs.check_media_types(state, own.tenant, digests, attached, device.row.description)
+    digests = _check_programs(state, request.spec, own, device, attached)
     programs.check_room(state, own.tenant, [attached[digest] for digest in digests if digest in attached])
-    row = device.row
-    predicted_s = eta.predict_on(row, request.spec, state.config.least_s)
-    if predicted_s > state.config.longest_task_s:
-        raise refusal(
-            "limit.duration",
-            f"predicted to take {predicted_s:.3g} s, the longest allowed is {state.config.longest_task_s:.3g} s",
-        )
-    grant.check_budget(state, own, predicted_s)
+    predicted_s = _predict(state, request.spec, own, device)
     now = state.now_ms
     return Task(
         task_id=request.task_id,
@@ -105,15 +98,35 @@ def _check(
     )
 
 
-def quote(state: State, own: Session, spec: TaskSpec, attached: dict[Digest, Program]) -> float:
-    """Return the device-seconds a task would be charged, or refuse it as `submit` would.
+class Quote(msgspec.Struct, frozen=True, kw_only=True):
+    """What is known of a task before it is queued."""
+
+    #: Device-seconds it would be charged.
+    cost_s: float
+    #: Size of its programs together.
+    program_bytes: int
+    #: Connections of the device's agents whose link is up, by the agents' names.
+    agents: tuple[int, ...]
+
+
+def quote(state: State, own: Session, spec: TaskSpec, attached: dict[Digest, Program]) -> Quote:
+    """Return what a task would cost, or refuse it as `submit` would.
 
     Whether there is room for one more task now is not asked.
     """
     device = _device(state, spec, own)
     _check_spec(spec, device)
-    _check_programs(state, spec, own, device, attached)
-    return _predict(state, spec, own, device)
+    digests = _check_programs(state, spec, own, device, attached)
+    sizes = (
+        len(attached[one].data) if one in attached else state.programs[own.tenant, one].size
+        for one in digests
+    )
+    present = sorted(device.present(), key=lambda agent: agent.name)
+    return Quote(
+        cost_s=_predict(state, spec, own, device),
+        program_bytes=sum(sizes),
+        agents=tuple(agent.connection for agent in present if agent.connection is not None),
+    )
 
 
 def _check_programs(
@@ -128,8 +141,7 @@ def _check_programs(
 
 def _predict(state: State, spec: TaskSpec, own: Session, device: Device) -> float:
     """Return the device-seconds a task is predicted to take, or refuse it for its length or its grant."""
-    row = device.row
-    predicted_s = eta.predict(row.model, row.description.cost, spec, state.config.least_s)
+    predicted_s = eta.predict_on(device.row, spec, state.config.least_s)
     if predicted_s > state.config.longest_task_s:
         raise refusal(
             "limit.duration",

@@ -15,7 +15,7 @@ from qmio_jupyter.core.config import CoreConfig
 from qmio_jupyter.core.effects import Accepted, Effect, Reply, TaskShown
 from qmio_jupyter.core.fair import Shares, Usage
 from qmio_jupyter.core.inputs import Origin
-from qmio_jupyter.core.queue import Entry, Place, ReadyQueue
+from qmio_jupyter.core.queue import Entry, Place, ReadyQueue, length_ms
 from qmio_jupyter.core.records import DeviceRow, DurationModel, EndedTask, KnownProgram, Record
 from qmio_jupyter.core.timers import Timers
 from qmio_jupyter.model.access import Booking, Enrolment, Grant, Session
@@ -174,6 +174,15 @@ class State:
     def pace(self, device: Device) -> float:
         """Return the median of real over predicted duration on a device."""
         return device.spread()[0]
+
+    def is_exact(self, task: Task) -> bool:
+        """Return whether a task keeps its device's clock, and so takes what was predicted."""
+        return eta.clock_of(self.device_of(task).row.description, task.spec.options) is not None
+
+    def length_ms(self, task: Task) -> int:
+        """Return how long a claimed task is expected to have its place, as it was predicted, ms."""
+        pace = 1.0 if self.is_exact(task) else self.pace(self.device_of(task))
+        return length_ms(task.predicted_s, pace)
 
 
 class Draft:

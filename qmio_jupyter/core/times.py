@@ -1,7 +1,8 @@
 """When tasks really run, in predicted time: what agents hold, then what waits.
 
 An agent may hold more tasks than its device runs at once (`DeviceDescription.parallel`); the others wait their turn
-in the order in which they were dispatched. Positions are a matter of dispatch (`queue.run_forward`); this is not.
+in the order in which they were dispatched. Those that keep the device's clock have it one by one, whatever `parallel`.
+Positions are a matter of dispatch (`queue.run_forward`); this is not.
 Durations are predicted anew by the model as it is now: what a task was charged may have been said in ignorance.
 """
 
@@ -11,7 +12,7 @@ from collections.abc import Callable, Sequence
 from heapq import heapify, heapreplace
 from typing import NamedTuple
 
-from qmio_jupyter.core import eta
+from qmio_jupyter.core import eta, queue
 from qmio_jupyter.core.queue import Place
 from qmio_jupyter.core.state import Agent, Device, State
 from qmio_jupyter.model.ids import AgentId, TaskId
@@ -27,23 +28,33 @@ class Turn(NamedTuple):
 
 def lengths(state: State, device: Device) -> Callable[[Task], int]:
     """Return a function that tells the median duration of a task on the device, ms."""
-    model, cost = device.row.model, device.row.description.cost
-    least_s, pace = state.config.least_s, state.pace(device)
-    known: dict[tuple[int, int], int] = {}
+    row, least_s, pace = device.row, state.config.least_s, state.pace(device)
+    known: dict[tuple[bool, int, int], int] = {}
 
     def length_ms(task: Task) -> int:
-        size = eta.work(task.spec)
+        is_exact = state.is_exact(task)
+        size = (is_exact, *eta.work(task.spec))
         found = known.get(size)
         if found is None:
-            seconds = eta.predict_work(model, cost, *size, least_s) * pace
-            found = known[size] = max(1, round(seconds * 1000))
+            seconds = eta.predict_on(row, task.spec, least_s)
+            found = known[size] = queue.length_ms(seconds, 1.0 if is_exact else pace)
         return found
 
     return length_ms
 
 
-def held(state: State, device: Device, agent: AgentId) -> tuple[dict[TaskId, Turn], list[int]]:
-    """Return the turns of the tasks that an agent holds, and when each of its servers is free after them."""
+class Held(NamedTuple):
+    """What an agent holds, in predicted time."""
+
+    turns: dict[TaskId, Turn]
+    #: When each of its servers is free, ms.
+    free_ms: list[int]
+    #: When the device is free for the next task that keeps its clock, ms.
+    clock_ms: int
+
+
+def held(state: State, device: Device, agent: AgentId) -> Held:
+    """Return the turns of the tasks that an agent holds, and when it is free after them."""
     mine = device.claims.get(agent, set())
     known = device.agents.get(agent)
     servers = min(device.row.description.parallel, max(1 if known is None else known.credit, len(mine), 1))
@@ -59,6 +70,7 @@ def held(state: State, device: Device, agent: AgentId) -> tuple[dict[TaskId, Tur
     )
     last_end_ms = max(device.last_end_ms.values(), default=0)
     turns: dict[TaskId, Turn] = {}
+    clock_ms = 0
     for claim in (*running, *others):
         task = state.tasks[claim.ref.task_id]
         since_ms = claim.started_ms
@@ -66,12 +78,15 @@ def held(state: State, device: Device, agent: AgentId) -> tuple[dict[TaskId, Tur
             # Its turn came with its claim, or when the one before it ended.
             is_next = task.state is TaskState.CLAIMED
             since_ms = max(claim.claimed_ms, last_end_ms) if is_next else claim.claimed_ms
-        start_ms = max(since_ms, free_ms[0])
+        is_exact = state.is_exact(task)
+        start_ms = max(since_ms, free_ms[0], clock_ms if is_exact else 0)
         length = 0 if task.state is TaskState.CANCELLING else length_ms(task)
         turn = Turn(start_ms, max(start_ms + length, state.now_ms))
         turns[task.task_id] = turn
         heapreplace(free_ms, turn.end_ms)
-    return turns, free_ms
+        if is_exact:
+            clock_ms = turn.end_ms
+    return Held(turns, free_ms, clock_ms)
 
 
 def waiting(state: State, device: Device, places: Sequence[Place]) -> list[Place]:
@@ -82,7 +97,13 @@ def waiting(state: State, device: Device, places: Sequence[Place]) -> list[Place
     places : sequence of Place
         The forward run; where it cannot say when a task is dispatched, nothing is said.
     """
-    servers = [ms for agent in device.present() for ms in _servers(state, device, agent)]
+    agents = [(agent, held(state, device, agent.name)) for agent in device.present()]
+    clocks_ms = [own.clock_ms for _, own in agents]
+    servers = [
+        (ms, number)
+        for number, (agent, own) in enumerate(agents)
+        for ms in _servers(state, device, agent, own.free_ms)
+    ]
     if not servers:
         return [Place(place.task_id, None) for place in places]
     heapify(servers)
@@ -92,19 +113,27 @@ def waiting(state: State, device: Device, places: Sequence[Place]) -> list[Place
         if place.start_ms is None:
             found.append(place)
             continue
-        # Nothing but a booking holds a task back whose turn has come.
-        start_ms = max(servers[0], place.start_ms) if device.bookings else servers[0]
+        task = state.tasks[place.task_id]
+        is_exact = state.is_exact(task)
+        free_ms, number = servers[0]
+        # Nothing but a booking, or the device's clock, holds a task back whose turn has come.
+        start_ms = max(
+            free_ms, place.start_ms if device.bookings else 0, clocks_ms[number] if is_exact else 0
+        )
         found.append(Place(place.task_id, start_ms))
-        heapreplace(servers, start_ms + length_ms(state.tasks[place.task_id]))
+        end_ms = start_ms + length_ms(task)
+        heapreplace(servers, (end_ms, number))
+        if is_exact:
+            clocks_ms[number] = end_ms
     return found
 
 
-def _servers(state: State, device: Device, agent: Agent) -> list[int]:
+def _servers(state: State, device: Device, agent: Agent, free_ms: list[int]) -> list[int]:
     """Return when each server of an agent is free for what waits (the last ones, if it holds too much)."""
     count = min(device.row.description.parallel, agent.credit)
     if not agent.state.takes_tasks or count == 0:
         return []
     earliest_ms = max(state.now_ms, agent.paused_until_ms, agent.silent_until_ms)
-    free_ms = sorted(held(state, device, agent.name)[1])
+    free_ms = sorted(free_ms)
     free_ms = [0] * (count - len(free_ms)) + free_ms
     return [max(earliest_ms, ms) for ms in free_ms[len(free_ms) - count :]]

@@ -113,10 +113,9 @@ class _Fork:
         """Let the run end when the core's model says."""
         state = self.core.state
         task = state.tasks[claim.ref.task_id]
-        length_ms = max(1, round(task.predicted_s * state.pace(state.devices[claim.device]) * 1000))
         self._count += 1
         self._claimed[claim.ref] = None
-        end_ms = max(claim.claimed_ms + length_ms, self.now_ms)
+        end_ms = max(claim.claimed_ms + state.length_ms(task), self.now_ms)
         heapq.heappush(self._ends, (end_ms, self._count, claim.ref))
 
     def _finish(self, ref: ClaimRef, order: dict[DeviceName, list[TaskId]]) -> None:

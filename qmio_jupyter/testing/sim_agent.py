@@ -41,6 +41,7 @@ class SimDevice:
             batch_shots=100,
             media_types=(OCTETS,),
             cost=CostModel(t0_s=0.4, per_shot_s=0.001),
+            clock=CostModel(t0_s=0.6, per_shot_s=0.002),
         )
         self.state = DeviceState.IDLE
         self.snapshot: Snapshot | None = None
@@ -98,7 +99,7 @@ class SimAgent:
         self.protocol = AgentProtocol(
             self.name,
             self.world.clock.now_ms + 1_750_000_000_000 + self._skew_ms,
-            self.device.description,
+            self._description(),
             self.device.state,
             self.device.snapshot,
             self.credit,
@@ -107,6 +108,11 @@ class SimAgent:
         # A link that broke just before the crash may have been dialled anew in the dead process's name.
         self.world.network.hang_up(self)
         self.world.network.dial(self)
+
+    def _description(self) -> DeviceDescription:
+        """Return the device's description; every third process has been configured without its clock."""
+        description = self.device.description
+        return msgspec.structs.replace(description, clock=None) if self.process % 3 == 2 else description
 
     def crash(self, downtime_ms: int) -> None:
         """Kill the process and every run in it; another starts after `downtime_ms`."""
@@ -204,7 +210,10 @@ class SimAgent:
         clock = self.world.clock
         shots = run.spec.total_shots
         cost = self.device.description.cost
-        length_ms = round(1000 * (cost.t0_s + shots * cost.per_shot_s) * rng.uniform(0.5, 1.5))
+        off = rng.uniform(0.5, 1.5)
+        if run.spec.options.pace == "real" and (kept := self.device.description.clock) is not None:
+            cost, off = kept, 1.0
+        length_ms = round(1000 * (cost.t0_s + shots * cost.per_shot_s) * off)
         fate = rng.random() if self.world.is_faulty else 1.0
         if fate < 0.04:
             length_ms = rng.randrange(8_000, 25_000)

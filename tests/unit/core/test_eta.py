@@ -5,12 +5,13 @@ from __future__ import annotations
 import math
 import random
 
+import msgspec
 import pytest
 
 from qmio_jupyter.core import eta
-from qmio_jupyter.core.records import DurationModel
-from qmio_jupyter.model.device import CostModel
-from qmio_jupyter.model.task import Item, ParameterMatrix, TaskSpec
+from qmio_jupyter.core.records import DeviceRow, DurationModel
+from qmio_jupyter.model.device import CostModel, DeviceDescription, DeviceState
+from qmio_jupyter.model.task import Item, ParameterMatrix, TaskOptions, TaskSpec
 
 COST = CostModel(t0_s=2.0, per_shot_s=0.01)
 NOTHING = CostModel()
@@ -170,3 +171,33 @@ def test_a_first_run_pulls_the_model_at_once():
 def test_ratios_of_an_older_ledger_are_clipped():
     wild = DurationModel(samples=2, sums=(2.0, 200.0, 5.0, 20000.0, 500.0), ratios=(1000.0,) * 60)
     assert eta.quantiles(wild) == (10.0, 10.0)
+
+
+CLOCK = CostModel(t0_s=0.5, per_shot_s=0.002)
+
+
+def row(model, **about):
+    description = DeviceDescription(name="d", title="", n_qubits=5, driver="x", cost=COST, **about)
+    return DeviceRow(description=description, state=DeviceState.IDLE, model=model)
+
+
+@pytest.mark.parametrize(
+    ("about", "pace", "seconds"),
+    [
+        ({"clock": CLOCK}, "real", 2 * 0.5 + 200 * 0.002),
+        ({"clock": CLOCK}, "fast", None),
+        ({"clock": CLOCK, "pace": "real"}, "fast", 2 * 0.5 + 200 * 0.002),
+        ({}, "real", None),
+        ({"pace": "real"}, "real", None),
+    ],
+)
+def test_a_task_that_keeps_the_clock_takes_what_the_clock_says_whatever_was_learnt(about, pace, seconds):
+    model = learn(COST, [(100, 70.0)] * 20)
+    asked = msgspec.structs.replace(spec(100, items=2), options=TaskOptions(pace=pace))
+    expected = eta.predict(model, COST, asked, 0.001) if seconds is None else seconds
+    assert eta.predict_on(row(model, **about), asked, 0.001) == pytest.approx(expected, rel=1e-12)
+
+
+def test_a_clock_that_says_nothing_is_charged_the_least():
+    asked = msgspec.structs.replace(spec(100), options=TaskOptions(pace="real"))
+    assert eta.predict_on(row(DurationModel(), clock=NOTHING), asked, 0.25) == 0.25
