@@ -14,8 +14,17 @@ from qmio_jupyter.wire.limits import UNKNOWN_PEER, check_request
 
 #: Still taken while the gateway stops: what ends claims, so that agents can give theirs back.
 _WHILE_STOPPING = frozenset(
-    {"ping", "gateway.show", "gateway.stop", *(tag for tag in ALLOWED if tag.startswith("claim."))}
+    {
+        "ping",
+        "gateway.show",
+        "gateway.stop",
+        "estimate.answer",
+        *(tag for tag in ALLOWED if tag.startswith("claim.")),
+    }
 )
+
+#: Needs no ledger.
+_WITHOUT_LEDGER = m.Ping | m.GatewayShow | m.GatewayStop | m.EstimateAnswer
 
 
 def refusal(
@@ -47,7 +56,7 @@ def refusal(
         return refusals.failure("wire.unsupported", f"{tag} is not a request", "Update the sender.")
     if not allows(caller.role, tag):
         return refusals.wrong_role(caller.role, tag)
-    if is_suspended and not isinstance(body, m.Ping | m.GatewayShow | m.GatewayStop):
+    if is_suspended and not isinstance(body, _WITHOUT_LEDGER):
         return refusals.not_stored()
     if is_stopping and tag not in _WHILE_STOPPING:
         return refusals.stopping()
@@ -65,13 +74,16 @@ def refusal(
 def _over_limits(packet: m.Packet, limits: m.Limits) -> m.Failure | None:
     """Return the refusal of a request over `limits`, or with a program of no known kind."""
     body = packet.envelope.body
-    if not isinstance(body, m.TaskSubmit | m.ProgramPut):
+    if not isinstance(body, m.TaskSubmit | m.TaskEstimate | m.ProgramPut):
         return None
     try:
         check_request(packet, limits)
     except QmioError as error:
         return refusals.as_failure(error)
-    if isinstance(body, m.TaskSubmit) and parameter_bytes(body.spec) > limits.message_bytes * 3 // 4:
+    if (
+        isinstance(body, m.TaskSubmit | m.TaskEstimate)
+        and parameter_bytes(body.spec) > limits.message_bytes * 3 // 4
+    ):
         # The agent is sent more beside them: contract, snapshot, programs.
         return refusals.failure(
             "limit.size", "The task's parameter values are too large", "Submit several tasks."

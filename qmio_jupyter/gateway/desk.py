@@ -18,6 +18,7 @@ from qmio_jupyter.errors import QmioError
 from qmio_jupyter.gateway import refusals
 from qmio_jupyter.gateway.admission import refusal
 from qmio_jupyter.gateway.caller import Caller, Identity
+from qmio_jupyter.gateway.estimates import Estimates
 from qmio_jupyter.gateway.links import Links
 from qmio_jupyter.gateway.metrics import Figures
 from qmio_jupyter.gateway.outgoing import Change, Outgoing
@@ -27,7 +28,7 @@ from qmio_jupyter.gateway.roles import UNANSWERED
 from qmio_jupyter.gateway.sessions import opens_session, renews_session
 from qmio_jupyter.gateway.shipping import Shipping
 from qmio_jupyter.gateway.translate import to_input
-from qmio_jupyter.gateway.turn import Output, Read, Send, Turn, join, packet, reply, request_of
+from qmio_jupyter.gateway.turn import Output, Read, Relay, Send, Turn, join, packet, reply, request_of
 from qmio_jupyter.gateway.watchers import Watchers
 from qmio_jupyter.model.access import Enrolment, Role, Session
 from qmio_jupyter.model.ids import DeviceName, KeyId, Tenant
@@ -68,6 +69,7 @@ class Desk:
         self._ids = ids
         self._links = Links()
         self._watchers = Watchers()
+        self._estimates = Estimates()
         self._shipping = Shipping(message_bytes=identity.limits.message_bytes)
         self._outgoing = Outgoing(self._links, self._watchers, self.figures, self._session_of)
         self._questions = Questions(core, identity, self._watchers, self.figures)
@@ -110,7 +112,9 @@ class Desk:
 
     def next_deadline(self) -> int | None:
         """Return when :meth:`tick` is due, ms; None: never by itself."""
-        return None if self.is_suspended else self.core.next_deadline()
+        core_ms = None if self.is_suspended else self.core.next_deadline()
+        estimates_ms = self._estimates.next_deadline()
+        return min((ms for ms in (core_ms, estimates_ms) if ms is not None), default=None)
 
     @property
     def connections(self) -> int:
@@ -180,11 +184,23 @@ class Desk:
             return self._hello(caller, body, now_ms)
         if isinstance(body, m.GatewayStop):
             return self._stop(caller)
+        if isinstance(body, m.EstimateAnswer):
+            return _only(self._estimates.answer(caller, body))
         renewal = None if self.is_suspended else self._renewal(caller, now_ms)
         request = to_input(caller.origin, packet)
-        if request is None:
-            output = self._questions.ask(caller, body)
-            turn = Turn((), () if output is None else (output,))
+        if isinstance(body, m.TaskEstimate):
+            turn = _only(
+                self._estimates.ask(
+                    caller,
+                    packet,
+                    self.core.quote,
+                    epoch=self.core.epoch,
+                    limits=self.identity.limits,
+                    now_ms=now_ms,
+                )
+            )
+        elif request is None:
+            turn = _only(self._questions.ask(caller, body))
         else:
             turn = self._decide(caller, request, now_ms)
             if isinstance(body, m.TaskSubmit) and body.deliver:
@@ -208,10 +224,12 @@ class Desk:
         return self._turn(self.core.handle(ins.Disconnected(connection=connection), now_ms))
 
     def tick(self, now_ms: int) -> Turn:
-        """Let time pass in the core."""
+        """Let time pass: for open dry runs, and in the core."""
+        late = Turn((), tuple(self._estimates.due(now_ms)))
         if self.is_suspended:
-            return Turn()
-        return self._turn(self.core.handle(ins.Tick(), now_ms))
+            return late
+        turn = self._turn(self.core.handle(ins.Tick(), now_ms))
+        return join((late, turn)) if late.outputs else turn
 
     # ------------------------------------------------------------ release
 
@@ -222,8 +240,18 @@ class Desk:
         if isinstance(output, Read):
             body = answer(output, store, self._live_view)
             return [(output.connection, packet(body, re=output.request))]
+        if isinstance(output, Relay):
+            return [self._relay(output, store)]
         filled = self._shipping.fill(output, store)
         return [] if filled is None else [(output.connection, filled)]
+
+    def _relay(self, relay: Relay, store: TaskStore) -> tuple[int, m.Packet]:
+        """Return the question for its agent; or, if its programs are gone, the answer that says so."""
+        filled = self._shipping.relay(relay, store)
+        if isinstance(filled, m.Packet):
+            return relay.agent, filled
+        self._estimates.give_up(relay.message.number)
+        return relay.connection, packet(filled, re=relay.request)
 
     def refuse_lost(self, lost: Iterable[Output], *, is_undone: bool = True) -> list[tuple[int, m.Packet]]:
         """Return a retryable refusal for every request whose answer will never leave.
@@ -234,6 +262,10 @@ class Desk:
             A failed commit undid it; False: its records may be on their way to the disk.
         """
         failure = refusals.not_stored() if is_undone else refusals.undecided()
+        lost = list(lost)
+        for output in lost:
+            if isinstance(output, Relay):
+                self._estimates.give_up(output.message.number)
         return [
             (output.connection, packet(failure, re=request_of(output)))
             for output in lost
@@ -325,5 +357,10 @@ class Desk:
 
     def _forget(self, connection: int) -> None:
         self._links.drop(connection)
+        self._estimates.disconnected(connection)
         self._watchers.drop(connection)
         self._shipping.drop(connection)
+
+
+def _only(output: Output | None) -> Turn:
+    return Turn() if output is None else Turn((), (output,))

@@ -8,7 +8,7 @@ from qmio_jupyter.errors import QmioError
 from qmio_jupyter.gateway.programs_sent import ProgramCache, ProgramsSent
 from qmio_jupyter.gateway.refusals import as_failure, failure
 from qmio_jupyter.gateway.translate import parameter_bytes
-from qmio_jupyter.gateway.turn import Ship
+from qmio_jupyter.gateway.turn import Relay, Ship
 from qmio_jupyter.model.ids import Tenant
 from qmio_jupyter.model.program import Program
 from qmio_jupyter.ports import TaskStore
@@ -73,6 +73,25 @@ class Shipping:
         for program in programs:
             self._sent.note(ship.connection, program.digest, program.media_type)
         return attach_programs(message, programs, re=ship.request)
+
+    def relay(self, relay: Relay, store: TaskStore) -> m.Packet | m.Failure:
+        """Return the packet for the agent, or why there is none.
+
+        All programs travel, whatever the agent was sent before: it keeps none of a dry run.
+        """
+        programs = {program.digest: program for program in relay.attached}
+        try:
+            for digest in dict.fromkeys(item.program for item in relay.message.spec.items):
+                if digest not in programs:
+                    program = self._cache.get(relay.tenant, digest) or store.program(relay.tenant, digest)
+                    if program is None:
+                        return failure(
+                            "program.missing", "The program's bytes are gone", "Send it with them."
+                        )
+                    programs[digest] = program
+        except QmioError as error:
+            return as_failure(error)
+        return attach_programs(relay.message, programs.values())
 
     def _fetch(self, ship: Ship, store: TaskStore) -> tuple[list[Program], bool]:
         """Return programs within the budget, and whether one is not in the store.

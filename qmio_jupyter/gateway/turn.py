@@ -8,9 +8,11 @@ import msgspec
 
 from qmio_jupyter.core.records import Record
 from qmio_jupyter.model.ids import DeviceName, Digest, Tenant
+from qmio_jupyter.model.program import Program
 from qmio_jupyter.wire.messages import (
     ClaimDispatch,
     Envelope,
+    EstimateAsk,
     Message,
     Packet,
     ProgramData,
@@ -55,7 +57,19 @@ class Ship(msgspec.Struct, frozen=True, kw_only=True):
     request: int = 0
 
 
-Output = Send | Read | Ship
+class Relay(msgspec.Struct, frozen=True, kw_only=True):
+    """A user's question for an agent, with its programs attached: those not here are fetched when it is released."""
+
+    #: The asker's: who is told if it cannot be passed on.
+    connection: int
+    request: int
+    agent: int
+    message: EstimateAsk
+    tenant: Tenant
+    attached: tuple[Program, ...] = ()
+
+
+Output = Send | Read | Ship | Relay
 
 
 class Turn(msgspec.Struct, frozen=True):

@@ -28,6 +28,7 @@ Tenant = str
 _CROCKFORD = "0123456789abcdefghjkmnpqrstvwxyz"
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 _ID = re.compile(r"[a-z]{1,2}-[0-9a-hjkmnp-tv-z]{26}")
+_DIGEST = re.compile(r"[0-9a-f]{64}")
 
 
 def mint(prefix: str, now_ms: int, random: bytes) -> str:
@@ -82,6 +83,11 @@ def check_name(text: str, what: str) -> str:
 def digest(data: bytes) -> Digest:
     """Return the SHA-256 of `data` as 64 hexadecimal digits."""
     return hashlib.sha256(data).hexdigest()
+
+
+def is_digest(text: str) -> bool:
+    """Return whether `text` looks like a :func:`digest`."""
+    return _DIGEST.fullmatch(text) is not None
 
 
 def seed_from(task_id: TaskId) -> int:
