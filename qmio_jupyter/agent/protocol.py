@@ -69,8 +69,9 @@ PING_S: Final = 2.0
 SILENCE_S: Final = 8.0
 #: How long word that a claim is held, or has started, waits for its end: a short run needs one message, not three.
 WORD_S: Final = 0.02
-#: Shortest time between two renewals that only bring a new stage.
+#: Shortest time between two renewals that only bring a new stage, and how long the first of them waits.
 STAGE_S: Final = 1.0
+FIRST_STAGE_S: Final = 0.1
 #: How long missing programs are asked for before the claim is given back.
 FETCH_S: Final = 30.0
 #: Claims remembered after they ended, so that a late duplicate of their dispatch does nothing.
@@ -278,7 +279,8 @@ class AgentProtocol:
         claim = self._claims.get(ref)
         if claim is not None and claim.life is Life.RUNNING and claim.stage != stage:
             claim.stage = stage
-            self._renew_due = min(self._renew_due, self._last_renewal() + STAGE_S)
+            due = max(self._last_renewal() + STAGE_S, self._now + FIRST_STAGE_S)
+            self._renew_due = min(self._renew_due, due)
 
     def progress(self, ref: ClaimRef, result: TaskResult) -> None:
         """Pass on cumulative partial counts; the newest is kept for after a reconnect."""

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from functools import partial
 
 from qmio_jupyter.core.core import Core
 from qmio_jupyter.core.records import LiveState, Record
@@ -32,6 +33,8 @@ MOST_UNDER_WAY = 64
 CHUNK = 100
 #: Seconds between looks at departed connections, full queues, the log and idleness.
 HOUSEKEEPING_S = 1.0
+#: Seconds until the log's lines are written: whoever waits for an answer does not wait for them.
+LOG_S = 0.01
 #: Seconds until connections that were full are tried again.
 UNSTICK_S = 0.05
 #: Bytes queued for one connection (beside one message), and in all, above which nothing more is fetched.
@@ -98,7 +101,8 @@ class Service:
         self._recovery = Recovery(store, self._commits, reload=reload, adopt=self._adopt, log=log)
         self._outbox = Outbox(self._send, self._give_up, desk.figures)
         self._backlog = Backlog(self._has_room)
-        self._unlogged: list[tuple[Received, Turn]] = []
+        self._unlogged: list[Callable[[], None]] = []
+        self._logging: asyncio.TimerHandle | None = None
         self._stopping = asyncio.Event()
         self._is_pumping = False
         self._is_closed = False
@@ -141,7 +145,7 @@ class Service:
         self._is_closed = True
         self._recovery.close()
         self._loop.remove_reader(self._router.fd)
-        for timer in (self._housekeeping, self._timer, self._unsticking):
+        for timer in (self._housekeeping, self._timer, self._unsticking, self._logging):
             if timer is not None:
                 timer.cancel()
         deadline = self._loop.time() + FLUSH_S
@@ -149,6 +153,7 @@ class Service:
             self._let_out()
             await asyncio.sleep(0.002)
         self._let_out()
+        self._write_down()
 
     @property
     def _has_more(self) -> bool:
@@ -177,7 +182,6 @@ class Service:
             if self._opening is not None and self._opening.is_over(now_ms):
                 self._wake()
         self._let_out()
-        self._write_down()
         if self._desk.is_stopping and not self._stopping.is_set():
             self._log.event("asked to stop")
             self.stop()
@@ -218,14 +222,21 @@ class Service:
                 message.connection, message.peer, message.error, message.request, now_ms
             )
         turn = self._desk.receive(message.connection, message.peer, message.packet, now_ms)
-        self._unlogged.append((message, turn))
+        self._note(partial(self._log.request, message.connection, message.peer, message.packet, turn))
         return turn
 
+    def _note(self, line: Callable[[], None]) -> None:
+        """Have a line written to the log when the ledger and the sockets have what they wait for."""
+        self._unlogged.append(line)
+        if self._logging is None and not self._is_closed:
+            self._logging = self._loop.call_later(LOG_S, self._write_down)
+
     def _write_down(self) -> None:
-        """Write the line of each request, when the ledger and the sockets have what they wait for."""
-        for message, turn in self._unlogged:
-            self._log.request(message.connection, message.peer, message.packet, turn)
-        self._unlogged.clear()
+        """Write what the log is to say of requests and transitions, in order."""
+        self._logging = None
+        lines, self._unlogged = self._unlogged, []
+        for line in lines:
+            line()
 
     # ------------------------------------------------------------ out
 
@@ -282,7 +293,8 @@ class Service:
 
     def _on_ended(self, records: tuple[Record, ...]) -> None:
         self._let_out()
-        self._log.committed(records)
+        if records:
+            self._note(partial(self._log.committed, records))
 
     def _on_failure(self, lost: list[Output], error: BaseException) -> None:
         """Discard what the core decided since the ledger last agreed; answer retryably; try to come back."""

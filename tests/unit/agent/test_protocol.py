@@ -215,6 +215,8 @@ def test_a_dispatch_is_held_started_and_its_end_is_sent_until_recorded(desk):
 def test_a_short_run_needs_one_message(desk):
     desk.dispatch(ref(1))
     desk.agent.started(ref(1))
+    desk.agent.stage(ref(1), "reading")
+    desk.agent.stage(ref(1), "running")
     assert desk.agent.next_deadline() <= desk.now + WORD_S
     desk.wait(WORD_S / 2)
     outcome = Outcome(state=TaskState.COMPLETED, result=result(ref(1), final=True))
