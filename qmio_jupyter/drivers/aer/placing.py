@@ -1,0 +1,173 @@
+"""Putting a program on an emulated device: compiled against the bound snapshot, or taken as it was compiled before.
+
+A program that names the snapshot it was compiled for is in the device's own gates, its qubits are the device's: it is
+checked and run as it is, or, if its snapshot is not the bound one any more, dealt with as its stale policy says. Any
+other is placed and compiled here, so it cannot be stale.
+"""
+
+from __future__ import annotations
+
+from typing import Final, NamedTuple, Protocol
+
+from qiskit import QuantumCircuit
+from qiskit.transpiler import Target
+
+from qmio_jupyter.errors import DeviceError, ProgramError, QmioError
+from qmio_jupyter.model.ids import Digest
+from qmio_jupyter.model.task import StalePolicy, TaskOptions
+
+#: Where nothing is asked: a fifth fewer two-qubit gates than level 1, and a quarter of level 3's time.
+DEFAULT_LEVEL: Final = 2
+_SHORT: Final = 12
+
+
+class Compiler(Protocol):
+    """What compiles for one snapshot (`qmio_jupyter.emulation.transpiling.Transpiler`)."""
+
+    @property
+    def target(self) -> Target:
+        """The device, as Qiskit's transpiler sees it."""
+        ...
+
+    def run(
+        self, circuit: QuantumCircuit, *, level: int, layout: tuple[int, ...], seed: int
+    ) -> QuantumCircuit:
+        """Return a circuit in the device's own gates, on its own qubits."""
+        ...
+
+    def check_isa(self, circuit: QuantumCircuit) -> None:
+        """Raise `ProgramError` naming what the device lacks."""
+        ...
+
+
+class Placed(NamedTuple):
+    """A program as the device takes it."""
+
+    isa: QuantumCircuit
+    #: The device's qubit for each of the program's, before the first gate.
+    layout: tuple[int, ...]
+    #: What is to be said of it, as (key, value).
+    notes: tuple[tuple[str, str], ...]
+
+
+def place(
+    source: QuantumCircuit,
+    *,
+    options: TaskOptions,
+    snapshot_id: Digest,
+    transpiler: Compiler,
+    seed: int,
+) -> Placed:
+    """Return a program in the gates and on the qubits of a device.
+
+    Parameters
+    ----------
+    source : QuantumCircuit
+        As it was submitted; free parameters stay free.
+    options : TaskOptions
+        ``layout``, ``optimization_level``, ``compiled_for`` and ``stale`` count here.
+    snapshot_id : str
+        The snapshot that the run is bound to.
+    transpiler : Compiler
+        Of that snapshot.
+    seed : int
+        The same seed, the same circuit.
+
+    Raises
+    ------
+    ProgramError
+        ``program.too_wide``, ``program.unsupported`` naming what the device lacks, or ``program`` for a layout that
+        places nothing.
+    DeviceError
+        ``device.snapshot`` for a stale program that is to be refused.
+    """
+    _check_width(source, transpiler.target)
+    if options.compiled_for is None:
+        return _compiled(source, options, transpiler, seed, ())
+    if options.layout:
+        raise ProgramError(
+            "the program is on the device's own qubits already, so a layout cannot place it",
+            hint="Leave out the layout, or submit the program as it was before it was compiled.",
+            code="program",
+        )
+    if options.compiled_for == snapshot_id:
+        return _as_it_is(source, options, transpiler, ())
+    compiled_for, bound = options.compiled_for[:_SHORT], snapshot_id[:_SHORT]
+    match options.stale:
+        case StalePolicy.REFUSE:
+            raise DeviceError(
+                f"the program was compiled for snapshot {compiled_for}, the run is bound to {bound}",
+                hint="Compile it again, or allow --stale recompile.",
+                code="device.snapshot",
+            )
+        case StalePolicy.RECOMPILE:
+            told = f"compiled for snapshot {compiled_for}, compiled again for {bound}"
+            return _compiled(source, options, transpiler, seed, (("stale", told),))
+        case StalePolicy.WARN:
+            told = f"stale: compiled for snapshot {compiled_for}, run as it is on {bound}"
+            return _as_it_is(source, options, transpiler, (("warning", told),))
+
+
+def _check_width(source: QuantumCircuit, target: Target) -> None:
+    width = target.num_qubits
+    assert width is not None
+    if source.num_qubits > width:
+        raise ProgramError(
+            f"the program has {source.num_qubits} qubits, the device {width}",
+            hint="Use fewer qubits, or another device.",
+            code="program.too_wide",
+        )
+
+
+def _as_it_is(
+    source: QuantumCircuit, options: TaskOptions, transpiler: Compiler, notes: tuple[tuple[str, str], ...]
+) -> Placed:
+    transpiler.check_isa(source)
+    if options.optimization_level is not None:
+        notes += (("warning", "opt-level has no effect: the program was compiled already"),)
+    return Placed(source, tuple(range(source.num_qubits)), notes)
+
+
+def _compiled(
+    source: QuantumCircuit,
+    options: TaskOptions,
+    transpiler: Compiler,
+    seed: int,
+    notes: tuple[tuple[str, str], ...],
+) -> Placed:
+    _check_layout(options.layout, source.num_qubits, transpiler.target)
+    level = DEFAULT_LEVEL if options.optimization_level is None else options.optimization_level
+    try:
+        isa = transpiler.run(source, level=level, layout=options.layout, seed=seed)
+    except (QmioError, MemoryError):
+        raise
+    except Exception as problem:
+        raise ProgramError(
+            f"the program cannot be compiled for the device ({' '.join(str(problem).split())[:300]})",
+            hint="Write what it names with standard gates, or leave out the layout.",
+            code="program.unsupported",
+        ) from problem
+    layout = isa.layout
+    places = range(source.num_qubits) if layout is None else layout.initial_index_layout(filter_ancillas=True)
+    return Placed(isa, tuple(places), notes)
+
+
+def _check_layout(layout: tuple[int, ...], n_qubits: int, target: Target) -> None:
+    width = target.num_qubits
+    assert width is not None
+    if not layout:
+        return
+    written = ",".join(map(str, layout[:20]))
+    if len(layout) != n_qubits or len(set(layout)) != len(layout):
+        raise ProgramError(
+            f"the layout {written} does not place {n_qubits} qubits",
+            hint="Give one qubit of the device for each of the program, each once.",
+            code="program",
+        )
+    strange = [qubit for qubit in layout if not 0 <= qubit < width]
+    if strange:
+        raise ProgramError(
+            f"the layout {written} names qubit {strange[0]}, the device has 0 to {width - 1}",
+            hint="Use qubits of the device.",
+            code="program",
+        )
