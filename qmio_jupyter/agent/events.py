@@ -5,6 +5,7 @@ from __future__ import annotations
 import msgspec
 
 from qmio_jupyter.errors import QmioError
+from qmio_jupyter.model.ids import TaskId
 from qmio_jupyter.model.task import ClaimRef
 from qmio_jupyter.ports import Run
 
@@ -20,6 +21,20 @@ class AbortRun(msgspec.Struct, frozen=True):
     """Stop this run now, then call `finished` for it with whatever came of it."""
 
     ref: ClaimRef
+
+
+class StartEstimate(msgspec.Struct, frozen=True):
+    """Make a dry run of this within so many seconds, then call `estimated`, once."""
+
+    run: Run
+    number: int
+    within_s: float
+
+
+class StopEstimate(msgspec.Struct, frozen=True):
+    """Stop making the dry run of this name; nobody waits for it."""
+
+    task_id: TaskId
 
 
 class LeaseLapsed(msgspec.Struct, frozen=True):
@@ -41,4 +56,4 @@ class Refused(msgspec.Struct, frozen=True):
     error: QmioError
 
 
-Event = StartRun | AbortRun | LeaseLapsed | Announced | Refused
+Event = StartRun | AbortRun | StartEstimate | StopEstimate | LeaseLapsed | Announced | Refused

@@ -15,9 +15,19 @@ from functools import partial
 
 import structlog
 
-from qmio_jupyter.agent.events import AbortRun, Announced, Event, LeaseLapsed, Refused, StartRun
+from qmio_jupyter.agent.events import (
+    AbortRun,
+    Announced,
+    Event,
+    LeaseLapsed,
+    Refused,
+    StartEstimate,
+    StartRun,
+    StopEstimate,
+)
 from qmio_jupyter.agent.protocol import AgentProtocol
 from qmio_jupyter.errors import AgentError, QmioError, TaskCancelledError
+from qmio_jupyter.model.dry_run import DryRun
 from qmio_jupyter.model.result import Outcome, TaskResult
 from qmio_jupyter.model.task import ClaimRef, TaskState
 from qmio_jupyter.ports import DeviceDriver
@@ -64,6 +74,10 @@ class Host:
                 case AbortRun(ref=ref):
                     self._log.info("run.stop", task=ref.task_id, attempt=ref.attempt)
                     self._driver.stop(ref.task_id)
+                case StartEstimate() as asked:
+                    self._estimate(asked)
+                case StopEstimate(task_id=task_id):
+                    self._driver.stop(task_id)
                 case LeaseLapsed(ref=ref):
                     self._log.warning("lease.lapsed", task=ref.task_id, attempt=ref.attempt)
                 case Announced(epoch=epoch, lease_s=lease_s):
@@ -98,6 +112,29 @@ class Host:
             return self._ended(ref, future)
         future.add_done_callback(partial(self._on_end, ref))
         return ()
+
+    def _estimate(self, asked: StartEstimate) -> None:
+        try:
+            future = self._driver.estimate(asked.run, asked.within_s)
+        except Exception as problem:  # noqa: BLE001 - a defect of a driver must not end the agent
+            future = Future()
+            future.set_exception(problem)
+        future.add_done_callback(partial(self._on_estimated, asked.number))
+
+    def _on_estimated(self, number: int, future: Future[DryRun]) -> None:
+        def news() -> Sequence[Event]:
+            problem = future.exception()
+            if problem is not None and not isinstance(problem, QmioError):
+                self._log.error("driver.defect", estimate=number, exc_info=problem)
+                problem = AgentError(
+                    f"the driver failed: {type(problem).__name__}",
+                    code="internal",
+                    hint="Report it with the agent's log.",
+                )
+            self._protocol.estimated(number, future.result() if problem is None else problem)
+            return ()
+
+        self._say(news)
 
     def _say(self, news: Callable[[], Sequence[Event]]) -> None:
         self._news.append(news)

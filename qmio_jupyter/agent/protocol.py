@@ -8,6 +8,7 @@ The shell (and the simulator) feeds it packets and times and gets events and pac
 - every claim is renewed each third of its lease, until the gateway has recorded how it ended;
 - an end is sent again, at growing bounded intervals, until it is recorded or the claim proves not to be ours;
 - an aborted run is stopped and reported as cancelled; a claim that the welcome disowns is dropped silently;
+- a dry run is answered once, beside all claims, and stopped when nobody waits for it any more;
 - a lease that surely lapsed stops nothing (a late result is still good), but the shell is told.
 
 Times are float seconds of the caller's monotonic clock. The file is long because it is one state machine, and
@@ -20,12 +21,14 @@ from collections import OrderedDict
 from collections.abc import Iterable
 from typing import Final
 
+from qmio_jupyter.agent.estimates import Estimates, refused
 from qmio_jupyter.agent.events import AbortRun, Announced, Event, LeaseLapsed, Refused, StartRun
 from qmio_jupyter.agent.held import HeldClaim, Life
 from qmio_jupyter.agent.shelf import Shelf
 from qmio_jupyter.errors import LimitError, QmioError, from_code
 from qmio_jupyter.model.access import Role
 from qmio_jupyter.model.device import DeviceDescription, DeviceState, Snapshot
+from qmio_jupyter.model.dry_run import DryRun
 from qmio_jupyter.model.ids import AgentId
 from qmio_jupyter.model.result import Outcome, TaskResult
 from qmio_jupyter.model.task import ClaimRef, ErrorInfo, TaskState
@@ -45,6 +48,8 @@ from qmio_jupyter.wire.messages import (
     ClaimRenewed,
     ClaimStarted,
     Envelope,
+    EstimateAsk,
+    EstimateDrop,
     Failure,
     Hello,
     Limits,
@@ -129,6 +134,7 @@ class AgentProtocol:
         self._claims: dict[ClaimRef, HeldClaim] = {}
         #: Ends the gateway has recorded (True), or that it disowned (False); oldest first.
         self._over: OrderedDict[ClaimRef, bool] = OrderedDict()
+        self._estimates = Estimates()
         self._shelf = Shelf()
         if snapshot is not None:
             self._shelf.keep(snapshot)
@@ -203,6 +209,7 @@ class AgentProtocol:
         self._is_announced = False
         self._is_greeting = False
         self._out.clear()
+        self._estimates.orphan()
         self._forget_requests()
 
     def outgoing(self) -> list[Packet]:
@@ -229,7 +236,7 @@ class AgentProtocol:
     def tick(self, now_s: float) -> list[Event]:
         """Do what is due."""
         self._now = max(self._now, now_s)
-        events = self._watch_leases()
+        events = self._watch_leases() + self._estimates.leftover()
         if self._is_up and self._is_greeting and self._now >= self._handshake_due:
             self._greet_again()
         if self._is_up and self._is_announced:
@@ -329,6 +336,18 @@ class AgentProtocol:
             size = message_bytes(body)
             self._end(claim, _too_large(claim.final, size, self._limits.message_bytes))
 
+    def estimated(self, number: int, outcome: DryRun | QmioError) -> None:
+        """Say what came of a dry run; it is said once, and to nobody if the link has changed since."""
+        answer = self._estimates.answered(number, outcome)
+        if answer is None:
+            return
+        if not self._fits(answer):
+            error = LimitError(
+                "the dry run is too large to be told", code="limit.size", hint="Ask item by item."
+            )
+            answer = refused(number, error)
+        self._send(answer, 0)
+
     def give_back(self, ref: ClaimRef, reason: str) -> list[Event]:
         """Hand a claim back, unrun or stopped; costs the task no attempt."""
         claim = self._claims.get(ref)
@@ -400,6 +419,10 @@ class AgentProtocol:
             case SnapshotData():
                 self._shelf.keep(body.snapshot)
                 return self._start_ready()
+            case EstimateAsk():
+                return self._asked(body, packet)
+            case EstimateDrop():
+                return self._estimates.drop(body.number)
             case Restarted() | Pong():
                 self._note_epoch(body.epoch)
                 return []
@@ -445,6 +468,12 @@ class AgentProtocol:
         if self._claims:
             self._send_renew()
         return events + self._start_ready()
+
+    def _asked(self, ask: EstimateAsk, packet: Packet) -> list[Event]:
+        events, answer = self._estimates.ask(ask, packet, self._description, self._snapshot)
+        if answer is not None:
+            self._send(answer, 0)
+        return events
 
     def _dispatched(self, dispatch: ClaimDispatch, packet: Packet) -> list[Event]:
         self._take_programs(packet)

@@ -11,7 +11,7 @@ from collections.abc import Generator, Iterable, Mapping, Sequence
 from types import TracebackType
 from typing import Any, Self, TypeVar
 
-from qmio_jupyter.client import flows
+from qmio_jupyter.client import clearing, flows
 from qmio_jupyter.client.conversation import Conversation
 from qmio_jupyter.client.events import Answered, ClientEvent, Refused
 from qmio_jupyter.client.flows import Ask, Flow, Reply
@@ -22,6 +22,7 @@ from qmio_jupyter.config.settings import ClientSettings, load
 from qmio_jupyter.errors import DeadlineError, GatewayError, QmioError
 from qmio_jupyter.model.access import Session
 from qmio_jupyter.model.device import DeviceView, Snapshot
+from qmio_jupyter.model.dry_run import DryRun
 from qmio_jupyter.model.ids import DeviceName, Digest, TaskId
 from qmio_jupyter.model.program import Program
 from qmio_jupyter.model.result import TaskResult
@@ -137,6 +138,7 @@ class AsyncClient:
         self._pending: dict[int, asyncio.Future[Reply]] = {}
         self._records: weakref.WeakValueDictionary[TaskId, TaskRecord] = weakref.WeakValueDictionary()
         self._stored: set[Digest] = set()
+        self._clearances = clearing.Clearances()
         self._closed = False
         #: How long no gateway has answered, in seconds.
         self.unreachable_s = 0.0
@@ -157,8 +159,18 @@ class AsyncClient:
     ) -> AsyncTaskHandle:
         """Queue a task; return its handle once the task is on the gateway's disk."""
         record = self._record(task_id or mint_task_id())
-        view = await self.run(flows.submit(record.task_id, spec, programs, self._stored), timeout_s)
+        flow = clearing.submit(
+            record.task_id, spec, programs, self._stored, self._clearances, epoch=self._epoch
+        )
+        view = await self.run(flow, timeout_s)
         return self._handle(record, view)
+
+    async def estimate(
+        self, spec: TaskSpec, programs: Sequence[Program] = (), *, within_s: float = flows.ESTIMATE_S
+    ) -> DryRun:
+        """Say what a task would be and take on its device, without queueing it; as the synchronous client's."""
+        flow = flows.estimate(spec, programs, self._stored, within_s=within_s)
+        return await self.run(flow, within_s + flows.ESTIMATE_GRACE_S)
 
     async def attach(self, task_id: TaskId, timeout_s: float | None = None) -> AsyncTaskHandle:
         """Return a handle of a task submitted earlier, from wherever."""
@@ -235,6 +247,10 @@ class AsyncClient:
     def welcome(self) -> Welcome | None:
         """What the gateway said of itself and of us; None before it answered."""
         return self._conversation.protocol.welcome
+
+    @property
+    def _epoch(self) -> int:
+        return -1 if self.welcome is None else self.welcome.epoch
 
     # ------------------------------------------------------------------ asking
 

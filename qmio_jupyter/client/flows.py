@@ -5,7 +5,7 @@ A flow yields an `Ask`, is sent the `Reply` (or thrown the error) and returns it
 
 from __future__ import annotations
 
-from collections.abc import Generator, Iterable, Sequence
+from collections.abc import Generator, Iterable, Mapping, Sequence
 from typing import TypeVar
 
 import msgspec
@@ -13,6 +13,7 @@ import msgspec
 from qmio_jupyter.errors import DeadlineError, ProgramError, ProtocolError, UnknownTaskError, UsageError
 from qmio_jupyter.model.access import Session
 from qmio_jupyter.model.device import DeviceView, Snapshot
+from qmio_jupyter.model.dry_run import DryRun
 from qmio_jupyter.model.ids import DeviceName, Digest, TaskId, is_id
 from qmio_jupyter.model.program import Program
 from qmio_jupyter.model.result import TaskResult
@@ -37,6 +38,8 @@ from qmio_jupyter.wire.messages import (
     SnapshotGet,
     TaskAccepted,
     TaskCancel,
+    TaskEstimate,
+    TaskEstimated,
     TaskForget,
     TaskList,
     TaskPage,
@@ -53,6 +56,9 @@ INLINE_BYTES = 256 * 1024
 #: Programs uploaded in one message, at most (one that is larger travels alone).
 UPLOAD_BYTES = 8 * 2**20
 UPLOAD_COUNT = 500
+#: Seconds a dry run may take by default, and what its answer may be late beyond them.
+ESTIMATE_S = 30.0
+ESTIMATE_GRACE_S = 5.0
 #: Most tasks searched for an abbreviated id.
 SEARCHED = 1000
 
@@ -112,12 +118,7 @@ def submit(
                 hint="Submit it with its bytes.",
                 code="program.missing",
             )
-    needed = [by_digest[d] for d in by_digest if d not in stored]
-    inline: tuple[Program, ...] = ()
-    if sum(len(program.data) for program in needed) <= INLINE_BYTES and len(needed) <= UPLOAD_COUNT:
-        inline = tuple(needed)
-    else:
-        yield from _upload(needed)
+    inline = yield from _inline(by_digest, stored)
     body = TaskSubmit(task_id=task_id, spec=spec, deliver=True)
     try:
         reply = yield Ask(body, _blobs(inline))
@@ -125,7 +126,7 @@ def submit(
         if error.code != "program.missing":
             raise
         stored.difference_update(by_digest)
-        yield from _upload(list(by_digest.values()))
+        yield from put(list(by_digest.values()), stored)
         reply = yield Ask(body)
     except DeadlineError as error:
         error.hint = f"It may still be accepted: look for {task_id} among your tasks."
@@ -134,6 +135,34 @@ def submit(
         raise ProtocolError(f"the gateway answered a submit with {type(reply.body).__name__}")
     stored.update(by_digest)
     return reply.body.view
+
+
+def estimate(
+    spec: TaskSpec, programs: Sequence[Program], stored: set[Digest], *, within_s: float = ESTIMATE_S
+) -> Flow[DryRun]:
+    """Return what a task would be and take on its device, without queueing it.
+
+    Parameters
+    ----------
+    stored : set of digests
+        As for `submit`; small programs that are not stored travel with the question and are not kept.
+    within_s : float
+        Seconds the device's agent has for it.
+    """
+    by_digest = {program.digest: program for program in programs}
+    inline = yield from _inline(by_digest, stored)
+    body = TaskEstimate(spec=spec, within_s=within_s)
+    try:
+        reply = yield Ask(body, _blobs(inline))
+    except ProgramError as error:
+        if error.code != "program.missing" or not by_digest:
+            raise
+        stored.difference_update(by_digest)
+        yield from put(list(by_digest.values()), stored)
+        reply = yield Ask(body)
+    if not isinstance(reply.body, TaskEstimated):
+        raise ProtocolError(f"the gateway answered a dry run with {type(reply.body).__name__}")
+    return reply.body.dry_run
 
 
 def show(task_id: TaskId) -> Flow[TaskView]:
@@ -256,7 +285,16 @@ def _blobs(programs: Iterable[Program]) -> tuple[tuple[str, bytes], ...]:
     return tuple((program.media_type, program.data) for program in programs)
 
 
-def _upload(programs: list[Program]) -> Flow[None]:
+def _inline(by_digest: Mapping[Digest, Program], stored: set[Digest]) -> Flow[tuple[Program, ...]]:
+    """Return the programs that are to travel with a request; those too large for it are put before."""
+    needed = [by_digest[d] for d in by_digest if d not in stored]
+    if sum(len(program.data) for program in needed) <= INLINE_BYTES and len(needed) <= UPLOAD_COUNT:
+        return tuple(needed)
+    yield from put(needed, stored)
+    return ()
+
+
+def put(programs: list[Program], stored: set[Digest]) -> Flow[None]:
     """Store the `programs` that the gateway lacks, in messages of a bounded size."""
     if not programs:
         return
@@ -272,3 +310,4 @@ def _upload(programs: list[Program]) -> Flow[None]:
         size += len(program.data)
     if batch:
         yield Ask(ProgramPut(), _blobs(batch))
+    stored.update(digests)

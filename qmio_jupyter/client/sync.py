@@ -17,7 +17,7 @@ from concurrent.futures import TimeoutError as FutureTimeoutError
 from types import TracebackType
 from typing import Self, TypeVar
 
-from qmio_jupyter.client import flows
+from qmio_jupyter.client import clearing, flows
 from qmio_jupyter.client.conversation import Conversation
 from qmio_jupyter.client.events import Answered, ClientEvent, Refused
 from qmio_jupyter.client.flows import Ask, Flow, Reply
@@ -28,6 +28,7 @@ from qmio_jupyter.config.settings import ClientSettings, load
 from qmio_jupyter.errors import DeadlineError, GatewayError, QmioError
 from qmio_jupyter.model.access import Session
 from qmio_jupyter.model.device import DeviceView, Snapshot
+from qmio_jupyter.model.dry_run import DryRun
 from qmio_jupyter.model.ids import DeviceName, Digest, TaskId, mint
 from qmio_jupyter.model.program import Program
 from qmio_jupyter.model.result import TaskResult
@@ -117,6 +118,7 @@ class Client:
         self._pending: dict[int, Future[Reply]] = {}
         self._records: weakref.WeakValueDictionary[TaskId, TaskRecord] = weakref.WeakValueDictionary()
         self._stored: set[Digest] = set()
+        self._clearances = clearing.Clearances()
         self._commands: deque[Callable[[float], None]] = deque()
         self._wake = os.eventfd(0, os.EFD_NONBLOCK | os.EFD_CLOEXEC)
         self._closing = False
@@ -157,8 +159,26 @@ class Client:
             A new id when None. Submitting the same id and spec again is harmless.
         """
         record = self._record(task_id or mint_task_id())
-        view = self.run(flows.submit(record.task_id, spec, programs, self._stored), timeout_s)
+        flow = clearing.submit(
+            record.task_id, spec, programs, self._stored, self._clearances, epoch=self._epoch
+        )
+        view = self.run(flow, timeout_s)
         return self._handle(record, view)
+
+    def estimate(
+        self, spec: TaskSpec, programs: Sequence[Program] = (), *, within_s: float = flows.ESTIMATE_S
+    ) -> DryRun:
+        """Say what a task would be and take on its device: circuit, method, fidelity, times, cost. Queues nothing.
+
+        Parameters
+        ----------
+        spec, programs
+            As for :meth:`submit`.
+        within_s : float
+            Seconds the device's agent has for it.
+        """
+        flow = flows.estimate(spec, programs, self._stored, within_s=within_s)
+        return self.run(flow, within_s + flows.ESTIMATE_GRACE_S)
 
     def attach(self, task_id: TaskId, timeout_s: float | None = None) -> TaskHandle:
         """Return a handle of a task submitted earlier, from wherever."""
@@ -246,6 +266,10 @@ class Client:
     def welcome(self) -> Welcome | None:
         """What the gateway said of itself and of us; None before it answered."""
         return self._conversation.protocol.welcome
+
+    @property
+    def _epoch(self) -> int:
+        return -1 if self.welcome is None else self.welcome.epoch
 
     # ------------------------------------------------------------------ asking
 
