@@ -5,7 +5,9 @@ from __future__ import annotations
 import itertools
 import struct
 from collections.abc import Mapping, Sequence
+from typing import Any
 
+from qmio_jupyter.model.device import Snapshot
 from qmio_jupyter.model.ids import digest, mint
 from qmio_jupyter.model.program import QASM2, QASM3, Program
 from qmio_jupyter.model.task import Contract, Item, ParameterMatrix, TaskOptions, TaskSpec
@@ -50,13 +52,16 @@ def run(
     pace: str = "fast",
     optimization_level: int | None = None,
     device_options: Mapping[str, str] | None = None,
+    snapshot: Snapshot | None = None,
+    **more: Any,
 ) -> Run:
-    """Return the run of a fresh task with one item per program."""
+    """Return the run of a fresh task with one item per program; `more` are options of the task."""
     options = TaskOptions(
         memory=memory,
         pace=pace,
         optimization_level=optimization_level,
         device_options=tuple(sorted((device_options or {}).items())),
+        **more,
     )
     items = tuple(Item(program=p.digest, shots=shots, parameters=parameters) for p in programs)
     number = next(_NUMBERS)
@@ -64,7 +69,11 @@ def run(
         task_id=mint("t", number, number.to_bytes(10, "big")),
         spec=TaskSpec(device=device, items=items, options=options),
         contract=Contract(
-            programs=tuple(p.digest for p in programs), seed=seed, snapshot_id=None, batch_shots=batch_shots
+            programs=tuple(p.digest for p in programs),
+            seed=seed,
+            snapshot_id=None if snapshot is None else snapshot.snapshot_id,
+            batch_shots=batch_shots,
         ),
         programs={p.digest: p for p in programs},
+        snapshot=snapshot,
     )

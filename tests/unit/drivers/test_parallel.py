@@ -2,7 +2,7 @@
 
 import pytest
 
-from qmio_jupyter.drivers import echo, ideal
+from qmio_jupyter.drivers import echo, emulator, ideal
 
 
 @pytest.mark.parametrize(
@@ -10,6 +10,8 @@ from qmio_jupyter.drivers import echo, ideal
     [
         (ideal.make, {}, 1),
         (ideal.make, {"workers": "3", "credit": "8"}, 3),
+        (emulator.make, {"workers": "3"}, 3),
+        (emulator.make, {"workers": "3", "pace": "real"}, 1),
         # Timed tasks take the device one after the other, however many it holds.
         (echo.make, {"credit": "16"}, 1),
     ],

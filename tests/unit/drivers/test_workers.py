@@ -13,8 +13,9 @@ from qmio_jupyter.drivers.workers.channel import (
     ChannelTimeoutError,
     MessageTooLargeError,
 )
-from qmio_jupyter.drivers.workers.messages import Done, Failed, Stage
-from qmio_jupyter.errors import QmioError
+from qmio_jupyter.drivers.workers.messages import Done, Failed, Partial, Stage
+from qmio_jupyter.errors import AgentError, QmioError
+from qmio_jupyter.model.device import CostModel
 from qmio_jupyter.model.result import TaskResult
 from qmio_jupyter.testing import runs
 
@@ -35,10 +36,12 @@ class PlayedWorker:
 
     pid = 0
 
-    def __init__(self, answers):
+    def __init__(self, answers, answer_for):
         self.answers = answers
+        self.answer_for = answer_for
         self.channel = self
         self.closed = threading.Event()
+        self.waits = []
 
     def forget_output(self):
         pass
@@ -47,7 +50,8 @@ class PlayedWorker:
         self.job = job
 
     def receive(self, timeout_s):
-        answer = self.answers.pop(0)
+        self.waits.append(timeout_s)
+        answer = self.answer_for.pop(self.job.run.task_id, None) or self.answers.pop(0)
         if isinstance(answer, Exception):
             raise answer
         return answer if isinstance(answer, bytes) else answer(self.job.run)
@@ -64,12 +68,14 @@ class PlayedServer:
 
     def __init__(self, answers):
         self.answers = answers
+        #: By task, where workers run at the same time.
+        self.answer_for = {}
         self.workers = []
 
     def spawn(self):
         if self.answers and isinstance(self.answers[0], Exception) and self.answers[0].args == ("spawn",):
             raise self.answers.pop(0)
-        worker = PlayedWorker(self.answers)
+        worker = PlayedWorker(self.answers, self.answer_for)
         self.workers.append(worker)
         return worker
 
@@ -81,11 +87,11 @@ class PlayedServer:
 def make_pool(monkeypatch):
     made = []
 
-    def make(*answers):
+    def make(*answers, size=1):
         server = PlayedServer(list(answers))
         monkeypatch.setattr(pools, "ForkServer", lambda module, memory_bytes: server)
         limits = pools.PoolLimits(memory_bytes=1, cpu_s=1, wall_s=SOON_S, compile_s=SOON_S)
-        made.append(pools.Pool("played", 1, limits))
+        made.append(pools.Pool("played", size, limits))
         return made[-1], server
 
     yield make
@@ -178,3 +184,81 @@ def test_nothing_is_sent_of_what_the_other_end_would_not_take():
         channel.send(Stage(stage="running"))
         data = Channel.of_agent(agent).receive(SOON_S)
     assert msgspec.msgpack.decode(data, type=Stage).stage == "running"
+
+
+CLOCK = CostModel(t0_s=5.0, per_shot_s=1.0)
+
+
+def told(run, *, revision, done, final=False):
+    result = TaskResult(
+        task_id=run.task_id,
+        device="d",
+        items=(),
+        shots=1000,
+        shots_done=done,
+        revision=revision,
+        is_final=final,
+        seed=1,
+    )
+    return PACK(Done(result=result) if final else Partial(result=result))
+
+
+def test_a_second_try_goes_on_where_the_first_was_told(make_pool):
+    """A worker is killed after two batches; the next one begins anew, and nobody sees counts go back."""
+    pool, _ = make_pool(
+        lambda run: told(run, revision=1, done=300),
+        lambda run: told(run, revision=2, done=600),
+        AgentError("killed", code="agent.worker", retryable=True),
+        lambda run: told(run, revision=1, done=200),
+        lambda run: told(run, revision=2, done=600),
+        lambda run: told(run, revision=3, done=800),
+        lambda run: told(run, revision=4, done=1000, final=True),
+    )
+    heard = []
+    final = pool.start(runs.run(PROGRAM), heard.append, lambda stage: None).result(SOON_S)
+    assert [(r.revision, r.shots_done) for r in (*heard, final)] == [(1, 300), (2, 600), (3, 800), (4, 1000)]
+
+
+def test_a_worker_is_told_the_clock_and_given_its_time(make_pool):
+    pool, server = make_pool(PACK(Stage(stage=pools.RUNNING)), good, good)
+    pool.start(runs.run(PROGRAM, shots=100), lambda _: None, lambda _: None, clock=CLOCK).result(SOON_S)
+    assert server.workers[0].job.clock == CLOCK
+    assert [min(SOON_S, t) == pytest.approx(SOON_S, abs=5) for t in server.workers[0].waits] == [True, True]
+    assert server.workers[0].waits[1] == pytest.approx(SOON_S + 5 + 100, abs=5)
+    run_one(pool).result(SOON_S)
+    assert server.workers[0].job.clock is None
+
+
+def test_those_that_keep_the_clock_have_the_device_one_by_one(make_pool):
+    """Two workers: of three jobs two keep the clock; the third one need not wait for them."""
+    go_on = {"first": threading.Event(), "second": threading.Event()}
+    order = []
+
+    def until(name):
+        def answer(run):
+            order.append(name)
+            assert go_on[name].wait(SOON_S)
+            return good(run)
+
+        return answer
+
+    def free(run):
+        order.append("free")
+        return good(run)
+
+    pool, server = make_pool(size=2)
+    jobs = {name: runs.run(PROGRAM) for name in ("first", "second", "free")}
+    server.answer_for.update(
+        {jobs[name].task_id: until(name) for name in go_on} | {jobs["free"].task_id: free}
+    )
+    futures = {
+        name: pool.start(run, lambda _: None, lambda _: None, clock=None if name == "free" else CLOCK)
+        for name, run in jobs.items()
+    }
+    assert futures["free"].result(SOON_S)
+    assert sorted(order) == ["first", "free"]
+    go_on["first"].set()
+    assert futures["first"].result(SOON_S)
+    go_on["second"].set()
+    assert futures["second"].result(SOON_S)
+    assert order[-1] == "second"
