@@ -10,6 +10,7 @@ from __future__ import annotations
 import difflib
 import os
 from collections.abc import Mapping
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Annotated
 
@@ -48,11 +49,25 @@ class AgentSettings(_Table, frozen=True, kw_only=True):
     wall_s: _Positive = 900.0
     #: False: it is started by hand or by a service manager.
     start: bool = True
+    #: A Python package without which it is not started; empty: none.
+    needs: Annotated[str, Meta(pattern=r"^([A-Za-z_][A-Za-z0-9_]*)?$")] = ""
+
+    @property
+    def is_started(self) -> bool:
+        """Whether the gateway starts it: it is to, and what it needs is installed (nothing is imported)."""
+        return self.start and (not self.needs or find_spec(self.needs) is not None)
 
 
-#: Devices of an embedded gateway unless configured otherwise.
+#: Devices of an embedded gateway unless configured otherwise. Only the first has workers before its first task.
 DEFAULT_AGENTS = (
-    AgentSettings(device="ideal", driver="ideal"),
+    AgentSettings(device="fake-qmio", driver="emulator", options={"calibration": "qmio"}),
+    AgentSettings(
+        device="fake-fez",
+        driver="emulator",
+        options={"calibration": "fez", "warm": "no"},
+        needs="qiskit_ibm_runtime",
+    ),
+    AgentSettings(device="ideal", driver="ideal", options={"warm": "no"}),
     AgentSettings(device="echo", driver="echo", credit=16, workers=0),
 )
 
@@ -104,6 +119,9 @@ class GatewaySettings(_Table, frozen=True, kw_only=True):
     idle_s: _Positive = 900.0
     #: Agents it starts and watches over.
     agents: tuple[AgentSettings, ...] = DEFAULT_AGENTS
+    #: Tasks of devices that may run one twice without harm (emulators) are dispatched while they are being written
+    #: down, not after. What is told to users always waits for the disk.
+    early_dispatch: bool = False
     #: ``debug``, ``info``, ``warning`` or ``error``.
     log_level: Annotated[str, Meta(pattern="^(debug|info|warning|error)$")] = "info"
     limits: LimitSettings = LimitSettings()
@@ -159,7 +177,7 @@ class ClientSettings(_Table, frozen=True, kw_only=True):
     #: Gateways in order of preference; one is used at a time. Empty: the embedded one.
     gateways: tuple[GatewayAddress, ...] = ()
     #: Device a program goes to when none is named.
-    default_device: _Name = "ideal"
+    default_device: _Name = "fake-qmio"
     #: Shots of a program when none are asked for.
     shots: Annotated[int, Meta(ge=1, le=MAX_SHOTS)] = 1000
     #: Seconds after which a request that is not answered fails.
@@ -192,7 +210,7 @@ def check_drivers(settings: Settings) -> None:
 
     installed = sorted({point.name for point in entry_points(group="qmio_jupyter.drivers")})
     for agent in settings.gateway.agents:
-        if agent.start and agent.driver not in installed:
+        if agent.is_started and agent.driver not in installed:
             near = difflib.get_close_matches(agent.driver, installed, n=1)
             raise ConfigError(
                 f"gateway.agents: device {agent.device!r} wants the driver {agent.driver!r}, which is not installed",

@@ -186,7 +186,7 @@ async def _serve(
         tuning=Tuning(message_bytes=settings.limits.message_bytes),
     )
     try:
-        devices = [agent.device for agent in settings.agents if agent.start]
+        devices = [agent.device for agent in settings.agents if agent.is_started]
         opening = Opening(devices, desk.has_announced, desk.is_user, clock.now_ms())
         service = Service(
             desk,
@@ -197,6 +197,7 @@ async def _serve(
             log=log,
             opening=opening,
             idle_s=settings.idle_s if settings.embedded else None,
+            outruns=settings.early_dispatch,
         )
         loop = asyncio.get_running_loop()
         for number in (signal.SIGTERM, signal.SIGINT):
