@@ -47,6 +47,7 @@ _SETTINGS: Final = (
     "wall_s",
     "compile_s",
     "batch_shots",
+    "warm",
 )
 _WORKER: Final = "qmio_jupyter.drivers.aer.worker"
 #: Seconds before a binding's first shot unless configured: what a control system takes to compile and load a small
@@ -73,7 +74,7 @@ class EmulatorDriver:
         ``pace`` (``fast``; ``real``: kept by every task), ``t0_s`` per binding, ``repetition_s`` and ``readout_s`` per
         shot; ``checked_above`` (qubits; wider programs are estimated before they queue); and as of ``ideal``:
         ``workers`` (1), ``memory_bytes`` of each (4 GiB), ``cpu_s`` (600), ``wall_s`` (900, beside device time),
-        ``compile_s`` (60), ``batch_shots`` (100).
+        ``compile_s`` (60), ``batch_shots`` (100), ``warm`` (yes; no: workers start with the first task).
 
     Raises
     ------
@@ -96,7 +97,7 @@ class EmulatorDriver:
             wall_s=settings.number("wall_s", 900.0, at_least=0.01),
             compile_s=settings.number("compile_s", 60.0, at_least=0.01),
         )
-        self._pool = Pool(_WORKER, self._workers, limits)
+        self._pool = Pool(_WORKER, self._workers, limits, is_warm=settings.flag("warm", default="yes"))
 
     @property
     def pool(self) -> Pool:

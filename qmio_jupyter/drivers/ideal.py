@@ -19,7 +19,7 @@ from qmio_jupyter.model.program import QASM2, QASM3, QPY
 from qmio_jupyter.model.result import TaskResult
 from qmio_jupyter.ports import OnPartial, OnStage, Run
 
-_SETTINGS: Final = ("credit", "workers", "memory_bytes", "cpu_s", "wall_s", "compile_s", "batch_shots")
+_SETTINGS: Final = ("credit", "workers", "memory_bytes", "cpu_s", "wall_s", "compile_s", "batch_shots", "warm")
 _WORKER: Final = "qmio_jupyter.drivers.aer.worker"
 
 
@@ -32,7 +32,7 @@ class IdealDriver:
         The device's name.
     options : mapping
         ``workers`` (1), ``memory_bytes`` of each (4 GiB), ``cpu_s`` (600), ``wall_s`` (900), ``compile_s`` (60:
-        reading and compiling), ``batch_shots`` (100000).
+        reading and compiling), ``batch_shots`` (100000), ``warm`` (yes; no: workers start with the first task).
     """
 
     def __init__(self, name: str, options: Mapping[str, str]) -> None:
@@ -46,7 +46,7 @@ class IdealDriver:
             compile_s=settings.number("compile_s", 60.0, at_least=0.01),
         )
         self._workers = settings.integer("workers", 1, at_least=1, at_most=256)
-        self._pool = Pool(_WORKER, self._workers, limits)
+        self._pool = Pool(_WORKER, self._workers, limits, is_warm=settings.flag("warm", default="yes"))
 
     @property
     def pool(self) -> Pool:

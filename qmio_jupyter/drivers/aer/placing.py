@@ -10,9 +10,8 @@ from __future__ import annotations
 from typing import Final, NamedTuple, Protocol
 
 from qiskit import QuantumCircuit
-from qiskit.transpiler import Target
 
-from qmio_jupyter.errors import DeviceError, ProgramError, QmioError
+from qmio_jupyter.errors import DeviceError, ProgramError
 from qmio_jupyter.model.ids import Digest
 from qmio_jupyter.model.task import StalePolicy, TaskOptions
 
@@ -24,15 +23,10 @@ _SHORT: Final = 12
 class Compiler(Protocol):
     """What compiles for one snapshot (`qmio_jupyter.emulation.transpiling.Transpiler`)."""
 
-    @property
-    def target(self) -> Target:
-        """The device, as Qiskit's transpiler sees it."""
-        ...
-
     def run(
         self, circuit: QuantumCircuit, *, level: int, layout: tuple[int, ...], seed: int
     ) -> QuantumCircuit:
-        """Return a circuit in the device's own gates, on its own qubits."""
+        """Return a circuit in the device's own gates, on its own qubits, or raise `ProgramError`."""
         ...
 
     def check_isa(self, circuit: QuantumCircuit) -> None:
@@ -81,7 +75,6 @@ def place(
     DeviceError
         ``device.snapshot`` for a stale program that is to be refused.
     """
-    _check_width(source, transpiler.target)
     if options.compiled_for is None:
         return _compiled(source, options, transpiler, seed, ())
     if options.layout:
@@ -108,17 +101,6 @@ def place(
             return _as_it_is(source, options, transpiler, (("warning", told),))
 
 
-def _check_width(source: QuantumCircuit, target: Target) -> None:
-    width = target.num_qubits
-    assert width is not None
-    if source.num_qubits > width:
-        raise ProgramError(
-            f"the program has {source.num_qubits} qubits, the device {width}",
-            hint="Use fewer qubits, or another device.",
-            code="program.too_wide",
-        )
-
-
 def _as_it_is(
     source: QuantumCircuit, options: TaskOptions, transpiler: Compiler, notes: tuple[tuple[str, str], ...]
 ) -> Placed:
@@ -135,39 +117,8 @@ def _compiled(
     seed: int,
     notes: tuple[tuple[str, str], ...],
 ) -> Placed:
-    _check_layout(options.layout, source.num_qubits, transpiler.target)
     level = DEFAULT_LEVEL if options.optimization_level is None else options.optimization_level
-    try:
-        isa = transpiler.run(source, level=level, layout=options.layout, seed=seed)
-    except (QmioError, MemoryError):
-        raise
-    except Exception as problem:
-        raise ProgramError(
-            f"the program cannot be compiled for the device ({' '.join(str(problem).split())[:300]})",
-            hint="Write what it names with standard gates, or leave out the layout.",
-            code="program.unsupported",
-        ) from problem
+    isa = transpiler.run(source, level=level, layout=options.layout, seed=seed)
     layout = isa.layout
     places = range(source.num_qubits) if layout is None else layout.initial_index_layout(filter_ancillas=True)
     return Placed(isa, tuple(places), notes)
-
-
-def _check_layout(layout: tuple[int, ...], n_qubits: int, target: Target) -> None:
-    width = target.num_qubits
-    assert width is not None
-    if not layout:
-        return
-    written = ",".join(map(str, layout[:20]))
-    if len(layout) != n_qubits or len(set(layout)) != len(layout):
-        raise ProgramError(
-            f"the layout {written} does not place {n_qubits} qubits",
-            hint="Give one qubit of the device for each of the program, each once.",
-            code="program",
-        )
-    strange = [qubit for qubit in layout if not 0 <= qubit < width]
-    if strange:
-        raise ProgramError(
-            f"the layout {written} names qubit {strange[0]}, the device has 0 to {width - 1}",
-            hint="Use qubits of the device.",
-            code="program",
-        )

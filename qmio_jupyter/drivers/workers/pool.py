@@ -67,10 +67,13 @@ class Pool:
         Workers.
     limits : PoolLimits
         What one job may take.
+    is_warm : bool
+        Whether workers are there before the first job; without, a device that nobody uses costs no process.
     """
 
-    def __init__(self, module: str, size: int, limits: PoolLimits) -> None:
+    def __init__(self, module: str, size: int, limits: PoolLimits, *, is_warm: bool = True) -> None:
         self._limits = limits
+        self._is_warm = is_warm
         self._server = ForkServer(module, limits.memory_bytes)
         self._estimator = Estimator(self._server, cpu_s=limits.cpu_s, memory_bytes=limits.memory_bytes)
         self._queue: deque[_Ticket] = deque()
@@ -153,9 +156,10 @@ class Pool:
         worker: Worker | None = None
         try:
             while True:
-                if worker is None:
+                if worker is None and self._is_warm:
                     worker = self._spawn_ahead()
                 ticket = self._take()
+                self._is_warm = True
                 if ticket is None:
                     return
                 worker = self._run(ticket, worker)
