@@ -12,14 +12,15 @@ import stat
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from decimal import Decimal
 from pathlib import Path
 from typing import Final, NoReturn
 
 from qmio_jupyter.calibration.checks import wrong
 from qmio_jupyter.errors import ConfigError
 
-#: Largest file read, bytes; the calibration of a 156-qubit device has 0.6 MB.
-MAX_BYTES: Final = 16 * 2**20
+#: Largest file read, bytes; the calibration of a 156-qubit device has 0.6 MB. Decoded it may take thirty times that.
+MAX_BYTES: Final = 8 * 2**20
 #: Longest piece of a foreign text that an error repeats.
 _SHOWN: Final = 60
 
@@ -57,22 +58,25 @@ def load(source: Path | bytes, *, name: str = "the calibration") -> Document:
     """
     if isinstance(source, bytes):
         return Document(name=name, content=_decode(source, name))
+    name = printable(str(source))
     try:
         facts = source.stat()
         if not stat.S_ISREG(facts.st_mode):
-            raise ConfigError(f"{source} is no file", hint="Give a calibration file.", code="config.file")
+            raise ConfigError(f"{name} is no file", hint="Give a calibration file.", code="config.file")
+        if facts.st_size > MAX_BYTES:
+            raise _too_large(name)
         with source.open("rb") as file:
             data = file.read(MAX_BYTES + 1)
     except (OSError, ValueError) as problem:
         reason = getattr(problem, "strerror", None) or str(problem)
         raise ConfigError(
-            f"{source} cannot be read ({reason})",
+            f"{name} cannot be read ({reason})",
             hint="Check the path and its owner.",
             code="config.file",
         ) from problem
     return Document(
-        name=str(source),
-        content=_decode(data, str(source)),
+        name=name,
+        content=_decode(data, name),
         path=source,
         modified_ms=facts.st_mtime_ns // 1_000_000,
     )
@@ -199,6 +203,14 @@ class Section:
         return f"{self.place} {shorten(name)}" if self.place else shorten(name)
 
 
+def shift(value: float, places: int) -> float:
+    """Return ``value * 10**places``, the decimal point moved in what is written: 0.06 ms is 6e-05 s, exactly.
+
+    Multiplying by a power of ten that is no double itself would round twice.
+    """
+    return float(Decimal(repr(value)).scaleb(places)) if places else value
+
+
 def kind(value: object) -> str:
     """Return what a JSON value is, in words, with the value where it is short."""
     if value is None:
@@ -215,19 +227,29 @@ def kind(value: object) -> str:
 
 
 def shorten(text: str) -> str:
-    """Return the start of a foreign text, for an error."""
-    return text if len(text) <= _SHOWN else f"{text[:_SHOWN]}..."
+    """Return the start of a foreign text, for an error: nothing that a terminal would take for a command."""
+    start = printable(text[:_SHOWN])
+    return start if len(text) <= _SHOWN else f"{start}..."
+
+
+def printable(text: str) -> str:
+    """Return a foreign text on one line, with question marks for what is not printable."""
+    return "".join(letter if letter.isprintable() else "?" for letter in text)
 
 
 class _RefusedError(ValueError):
     """What a hook of the decoder found."""
 
 
+def _too_large(name: str) -> ConfigError:
+    return wrong(
+        name, f"larger than {MAX_BYTES // 2**20} MiB", "A calibration file is smaller; check the path."
+    )
+
+
 def _decode(data: bytes, name: str) -> object:
     if len(data) > MAX_BYTES:
-        raise wrong(
-            name, f"larger than {MAX_BYTES // 2**20} MiB", "A calibration file is smaller; check the path."
-        )
+        raise _too_large(name)
     try:
         text = data.decode("utf-8-sig")
         return json.loads(

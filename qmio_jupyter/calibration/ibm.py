@@ -12,21 +12,21 @@ from datetime import datetime
 from typing import Final
 
 from qmio_jupyter.calibration.checks import CONTROL_FLOW, check
-from qmio_jupyter.calibration.documents import Document, Section
+from qmio_jupyter.calibration.documents import Document, Section, shift, shorten
 from qmio_jupyter.calibration.record import DeviceRecord, Gate, Qubit
 
-#: What one SI unit is in each unit the properties use: dividing by it rounds once.
-_PER_SI: Final = {
-    "": 1.0,
-    "s": 1.0,
-    "ms": 1e3,
-    "us": 1e6,
-    "µs": 1e6,
-    "ns": 1e9,
-    "Hz": 1.0,
-    "kHz": 1e-3,
-    "MHz": 1e-6,
-    "GHz": 1e-9,
+#: By how many decimal places each unit of the properties is away from SI.
+_PLACES: Final = {
+    "": 0,
+    "s": 0,
+    "ms": -3,
+    "us": -6,
+    "µs": -6,
+    "ns": -9,
+    "Hz": 0,
+    "kHz": 3,
+    "MHz": 6,
+    "GHz": 9,
 }
 _NOT_UNITARY: Final = ("delay", "reset")
 
@@ -60,8 +60,8 @@ def from_ibm(configuration: Document, properties: Document, *, source: str | Non
     props = Section(properties.name, "", properties.content)
     if conf.get("backend_name") != props.get("backend_name"):
         props.refuse(
-            f"the properties of {props.text('backend_name')!r} beside the configuration of "
-            f"{conf.text('backend_name')!r}"
+            f"the properties of {shorten(props.text('backend_name'))!r} beside the configuration of "
+            f"{shorten(conf.text('backend_name'))!r}"
         )
     n_qubits = conf.whole("n_qubits")
     rows = props.items("qubits")
@@ -134,10 +134,10 @@ def _parameters(props: Section, rows: object, place: str) -> dict[str, float]:
         if value is None:
             continue
         unit = section.text("unit") if "unit" in section else ""
-        per_si = _PER_SI.get(unit)
-        if per_si is None:
-            section.refuse(f"{section.place}: unit {unit[:20]!r} is not known")
-        values[section.text("name")] = value / per_si
+        places = _PLACES.get(unit)
+        if places is None:
+            section.refuse(f"{section.place}: unit {shorten(unit)!r} is not known")
+        values[section.text("name")] = shift(value, places)
     return values
 
 
@@ -154,7 +154,7 @@ def _ms(props: Section) -> int:
     except ValueError:
         moment = None
     if moment is None or moment.tzinfo is None:
-        props.refuse(f"'last_update_date' {text[:60]!r} is no date with a time zone")
+        props.refuse(f"'last_update_date' {shorten(text)!r} is no date with a time zone")
     return round(moment.timestamp() * 1000)
 
 
@@ -162,4 +162,4 @@ def _dt(conf: Section) -> float:
     value = conf.number("dt")
     if value is None:
         conf.refuse("'dt' is missing: the length of one sample, in nanoseconds")
-    return value / 1e9
+    return shift(value, _PLACES["ns"])

@@ -20,20 +20,20 @@ import re
 from typing import Final
 
 from qmio_jupyter.calibration.checks import CONTROL_FLOW, check
-from qmio_jupyter.calibration.documents import Document, Section
+from qmio_jupyter.calibration.documents import Document, Section, shift
 from qmio_jupyter.calibration.record import DeviceRecord, Gate, Qubit
 
 #: Length of one sample of the control electronics, seconds.
 DT_S: Final = 0.5e-9
 
-#: Units by what one second (or one) is in them: dividing by these rounds once.
-_SI: Final = 1.0
-_NANO: Final = 1e9
-_MICRO: Final = 1e6
-_PERCENT: Final = 100.0
+#: Units, as the decimal places that they are away from SI.
+_SI: Final = 0
+_NANO: Final = -9
+_MICRO: Final = -6
+_PERCENT: Final = -2
 
 #: A quantity's names in the files with their unit, newest first.
-_Names = tuple[tuple[str, float], ...]
+_Names = tuple[tuple[str, int], ...]
 _T1: Final[_Names] = (("T1 (s)", _SI), ("T1", _MICRO))
 _T2: Final[_Names] = (("T2 (s)", _SI), ("T2e", _MICRO), ("T2", _MICRO))
 _T1_BAR: Final[_Names] = (("T1 error (s)", _SI),)
@@ -216,10 +216,10 @@ def _fraction(section: Section, names: _Names) -> float | None:
 
 def _value(section: Section, names: _Names, *, is_needed: bool = True) -> float | None:
     """Return the value under the first of the names that is there, in SI; None where the file says null."""
-    for name, per_unit in names:
+    for name, places in names:
         if name in section:
             value = section.number(name)
-            return None if value is None else value / per_unit
+            return None if value is None else shift(value, places)
     if is_needed:
         section.refuse(f"{section.place}: {names[0][0]!r} is missing; write null if it is not known")
     return None

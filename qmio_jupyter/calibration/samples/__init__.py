@@ -10,7 +10,7 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Final
 
-from qmio_jupyter.calibration.documents import load
+from qmio_jupyter.calibration.documents import load, shorten
 from qmio_jupyter.calibration.form import from_form
 from qmio_jupyter.calibration.ibm import from_ibm
 from qmio_jupyter.calibration.record import DeviceRecord
@@ -38,7 +38,7 @@ def sample(name: str) -> DeviceRecord:
     reader = _SAMPLES.get(name)
     if reader is None:
         raise ConfigError(
-            f"there is no sample calibration {name[:60]!r}", hint=f"There are: {', '.join(SAMPLES)}."
+            f"there is no sample calibration {shorten(name)!r}", hint=f"There are: {', '.join(SAMPLES)}."
         )
     return reader()
 
