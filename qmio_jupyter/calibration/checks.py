@@ -20,7 +20,9 @@ ONE_QUBIT: Final = frozenset(
     "id x y z h s sdg t tdg sx sxdg rx ry rz p u u1 u2 u3 r reset delay".split()  # noqa: SIM905 - a table of names
 )
 TWO_QUBITS: Final = frozenset("cx cy cz ch ecr swap iswap dcx csx rxx ryy rzz rzx cp crx cry crz cu".split())  # noqa: SIM905
-CONTROL_FLOW: Final = frozenset({"if_else", "for_loop", "while_loop", "switch_case"})
+CONTROL_FLOW: Final = frozenset(
+    {"if_else", "for_loop", "while_loop", "switch_case", "break_loop", "continue_loop"}
+)
 
 MAX_QUBITS: Final = 4096
 MAX_GATES: Final = 50_000
