@@ -18,6 +18,7 @@ from qiskit.circuit import Qubit
 from qiskit.exceptions import QiskitError
 from qiskit_qasm3_import import ConversionError
 
+from qmio_jupyter.drivers.aer import hints
 from qmio_jupyter.errors import ProgramError
 
 _PLACE: Final = re.compile(r"^(\d+),(\d+): ")
@@ -27,16 +28,20 @@ _SYNTAX: Final = re.compile(
 _TAKEN: Final = re.compile(r"^Symbol '([^']+)' already inserted|^register name \"([^\"]+)\" already exists")
 #: What the converter calls a construct, and what its users call it.
 _CONSTRUCTS: Final = {
-    "SubroutineDefinition": "a subroutine (def)",
-    "ExternDeclaration": "extern",
     "CalibrationGrammarDeclaration": "a calibration grammar (defcalgrammar)",
     "CalibrationDefinition": "a calibration (defcal)",
     "CalibrationStatement": "a calibration (cal)",
-    "ClassicalAssignment": "an assignment to a classical variable that depends on a measurement",
-    "ReturnStatement": "return",
     "EndStatement": "end",
     "ExpressionStatement": "an expression as a statement",
     "Pragma": "a pragma",
+}
+_PULSES: Final = "Leave out calibrations: the device's gates have its own."
+_INSTEAD: Final = {
+    "CalibrationGrammarDeclaration": _PULSES,
+    "CalibrationDefinition": _PULSES,
+    "CalibrationStatement": _PULSES,
+    "EndStatement": "Leave it out: a program ends with its last statement.",
+    "ExpressionStatement": "Call a subroutine of the program, or leave it out.",
 }
 
 
@@ -55,9 +60,9 @@ def explained(problem: Exception, text: str) -> ProgramError:
     node = gate if fault else _node_of(frames)
     what = fault or _said(problem)
     if fault or _SYNTAX.search(what):
-        code, hint = "program.syntax", "Correct the named place."
+        code, hint = "program.syntax", hints.for_unknown(what, text, 3) or "Correct the named place."
     else:
-        code, hint = "program.unsupported", "Remove or rewrite it."
+        code, hint = "program.unsupported", _instead(problem)
     if not isinstance(problem, ConversionError) and code == "program.unsupported":
         what = f"{_written(text, node)} cannot be run here ({what})"
     return ProgramError(f"{_place(text, node)}{what}", hint=hint, code=code)
@@ -73,9 +78,17 @@ def _said(problem: Exception) -> str:
     taken = _TAKEN.match(what)
     if taken is not None:
         return f"{(taken[1] or taken[2])!r} is already declared"
+    if what == "measurements must save their result in Qiskit":
+        return "what is measured is not assigned to bits"
     if what == "register size error":
         return "what is measured and where it goes differ in size"
     return what
+
+
+def _instead(problem: Exception) -> str:
+    """Return what to do about a construct that is not supported."""
+    construct = re.search(r"node of type (\w+) is not supported", str(problem))
+    return _INSTEAD.get(construct[1] if construct is not None else "", "Remove or rewrite it.")
 
 
 def _frames(trace: TracebackType | None) -> Iterator[Mapping[str, object]]:

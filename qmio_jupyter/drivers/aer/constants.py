@@ -67,6 +67,10 @@ _FUNCTIONS: Final[Mapping[str, Callable[..., Constant]]] = {
     "pow": _power,
     "popcount": lambda a: int(a).bit_count(),
 }
+#: Names of the language's own constants.
+NAMED: Final = frozenset(_NAMED)
+#: Functions of real numbers, to which a division of whole numbers is hardly ever meant to be given.
+_REAL: Final = frozenset({"sin", "cos", "tan", "arcsin", "arccos", "arctan", "exp", "log", "sqrt"})
 _BINARY: Final[Mapping[str, Callable[[Constant, Constant], Constant]]] = {
     "+": operator.add,
     "-": operator.sub,
@@ -117,6 +121,33 @@ def evaluate(node: ast.Expression, names: Mapping[str, object]) -> Constant:
     return value
 
 
+def check_division(node: object, names: Mapping[str, object]) -> None:
+    """Refuse a division of whole numbers that leaves a remainder where an angle or a real number is wanted.
+
+    The language cuts it off: ``3 / 5`` is 0, which hardly anybody means there.
+
+    Raises
+    ------
+    ProgramError
+        ``program.syntax`` at the division.
+    """
+    if isinstance(node, ast.BinaryExpression) and node.op.name == "/":
+        try:
+            above, below = evaluate(node.lhs, names), evaluate(node.rhs, names)
+        except NotConstantError:
+            above, below = 0.0, 1.0
+        if isinstance(above, int) and isinstance(below, int) and below != 0 and above % below:
+            raise ProgramError(
+                f"{place(node)}{above} / {below} is a division of whole numbers and gives {_divide(above, below)}",
+                hint=f"Write {above}.0 / {below} for a real number.",
+                code="program.syntax",
+            )
+    if isinstance(node, (ast.BinaryExpression, ast.UnaryExpression, ast.FunctionCall)):
+        for part in vars(node).values():
+            for inner in part if isinstance(part, list) else (part,):
+                check_division(inner, names)
+
+
 def place(node: ast.QASMNode) -> str:
     """Return ``line L, column C: `` of a node, both from 1; empty if it has no place."""
     span = node.span
@@ -156,11 +187,16 @@ def _value(node: ast.Expression, names: Mapping[str, object]) -> Constant:
                     return -value
                 case "!":
                     return not value
+                case "~" if isinstance(value, bool):
+                    return not value
                 case _:
                     raise NotConstantError
         case ast.BinaryExpression(op=op, lhs=lhs, rhs=rhs):
             return _BINARY[op.name](evaluate(lhs, names), evaluate(rhs, names))
         case ast.FunctionCall(name=name, arguments=arguments) if name.name in _FUNCTIONS:
+            if name.name in _REAL:
+                for argument in arguments:
+                    check_division(argument, names)
             return _FUNCTIONS[name.name](*(evaluate(argument, names) for argument in arguments))
         case ast.Cast(type=kind, argument=argument):
             return _cast(kind, evaluate(argument, names))

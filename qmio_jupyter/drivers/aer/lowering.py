@@ -1,52 +1,34 @@
 """Rewriting OpenQASM 3 into the part of it that Qiskit's converter takes.
 
 Constants and classical variables that are known before the program runs are worked out, loops over known ranges
-unrolled, ``switch`` and compound conditions turned into nested ``if``. What depends on a measurement stays. What
-is left and not understood, the converter refuses by line and column.
+unrolled, subroutines written out where they are called, aliases replaced by what they stand for, ``switch`` and
+compound conditions turned into nested ``if``. What depends on a measurement stays. What is left and not
+understood, the converter refuses by line and column.
+
+Bits that are declared inside a block or a subroutine become bits of the program: its result shows every bit.
 """
 
 from __future__ import annotations
 
 import copy
-from collections import ChainMap
 from collections.abc import Iterable, Sequence
-from typing import Final, TypeVar
+from typing import Final
 
 from openqasm3 import ast
 
-from qmio_jupyter.drivers.aer import conditions
-from qmio_jupyter.drivers.aer.constants import Constant, NotConstantError, evaluate, literal, place
-from qmio_jupyter.drivers.aer.guard import MAX_CLBITS
-from qmio_jupyter.drivers.aer.trees import indexes_by, rewrite
+from qmio_jupyter.drivers.aer import conditions, operands, subroutines
+from qmio_jupyter.drivers.aer.calls import Calls
+from qmio_jupyter.drivers.aer.constants import (
+    NAMED,
+    Constant,
+    check_division,
+    place,
+)
+from qmio_jupyter.drivers.aer.scope import UNSET, Formula, Unset
+from qmio_jupyter.drivers.aer.trees import identifiers, indexes_by
 from qmio_jupyter.errors import ProgramError
 
-#: Statements a program may have once its loops are unrolled.
-MAX_STATEMENTS: Final = 200_000
-
-_N = TypeVar("_N", bound=ast.QASMNode)
 _COMPOUND: Final = {f"{op}=": op for op in ("+", "-", "*", "/", "%", "**", "<<", ">>", "&", "|", "^")}
-
-
-class _Bits:
-    """What a name that stands for classical bits is known by: their number, None for a single bit."""
-
-    what = "bits"
-
-    def __init__(self, size: int | None) -> None:
-        self.size = size
-
-
-class _Qubits(_Bits):
-    """The same, of qubits."""
-
-    what = "qubits"
-
-
-class _Unset:
-    """A classical variable that is declared and has no value yet."""
-
-
-_UNSET: Final = _Unset()
 
 
 class _BreakLoop(Exception):  # noqa: N818 - control flow, as StopIteration is
@@ -74,27 +56,26 @@ def lower(program: ast.Program, max_qubits: int) -> ast.Program:
         ``program.too_wide``, ``program.too_large`` (more than `MAX_STATEMENTS`), ``program.unsupported``.
     """
     lowered = copy.copy(program)
-    lowered.statements = list(_Lowering(max_qubits).block(program.statements))
+    lowered.statements = list(
+        _Lowering(max_qubits, declared_names(program.statements)).program(program.statements)
+    )
     return lowered
 
 
-class _Lowering:
-    """One program on its way; `names` holds constants, known variables and the sizes of bits."""
-
-    def __init__(self, max_qubits: int) -> None:
-        self._max_qubits = max_qubits
-        self._qubits = 0
-        self._clbits = 0
-        self._emitted = 0
-        self._names: ChainMap[str, object] = ChainMap()
-        #: True inside a branch or loop that only the run decides on: nothing known may change there.
-        self._is_conditional = False
-        #: True while the innermost loop is being unrolled.
-        self._is_unrolling = False
-        #: True inside such a branch of the innermost loop.
-        self._is_break_conditional = False
+class _Lowering(Calls):
+    """One program on its way, statement by statement."""
 
     # ------------------------------------------------------------ statements
+
+    def program(self, statements: Iterable[ast.Statement | ast.Pragma]) -> list[ast.Statement]:
+        """Return what a program's statements become."""
+        lowered: list[ast.Statement] = []
+        for statement in statements:
+            became = self._statement(statement)
+            lowered.extend(self._ahead)
+            lowered.extend(became)
+            self._ahead.clear()
+        return lowered
 
     def block(self, statements: Iterable[ast.Statement | ast.Pragma]) -> list[ast.Statement]:
         """Return what statements become."""
@@ -125,22 +106,18 @@ class _Lowering:
                 return [self._substituted(node)]
             case ast.QuantumGateDefinition():
                 return [self._gate_definition(node)]
+            case ast.AliasStatement():
+                return self._alias(node)
+            case ast.Box(duration=None, annotations=[]):
+                boxed: list[ast.Statement] = []
+                self._scoped(node.body, boxed, {})
+                return boxed
             case ast.Pragma():
                 return []
-            case ast.SubroutineDefinition() | ast.ExternDeclaration():
-                return [node]
+            case ast.QuantumGate():
+                return [self._gate(node)]
             case _:
-                return [self._substituted(node)]
-
-    def _count(self, node: ast.QASMNode) -> None:
-        """Count a statement, or a round of a loop, towards `MAX_STATEMENTS`."""
-        self._emitted += 1
-        if self._emitted > MAX_STATEMENTS:
-            raise ProgramError(
-                f"{place(node)}unrolled, the program has more than {MAX_STATEMENTS} statements",
-                hint="Make its loops shorter.",
-                code="program.too_large",
-            )
+                return self._of_subroutines(node)
 
     def _control(
         self, node: ast.ForInLoop | ast.WhileLoop | ast.BranchingStatement | ast.SwitchStatement
@@ -164,77 +141,111 @@ class _Lowering:
             return self._bits_declared(node, kind)
         if isinstance(node, ast.IODeclaration):
             self._names[name] = None
+            self._constants.add(name)
+            self._inputs.add(name)
             return [self._substituted(node)]
-        known = isinstance(kind, (ast.IntType, ast.UintType, ast.FloatType, ast.BoolType, ast.AngleType))
-        if not known:
-            return [node]
+        if isinstance(node, ast.ConstantDeclaration) and len(self._names.maps) == 1:
+            self._constants.add(name)
+        if not isinstance(kind, subroutines.NUMBERS):
+            raise _not_supported(node, kind)
         if node.init_expression is None:
-            self._names[name] = _UNSET
+            self._names[name] = UNSET
             return []
-        value = self._known(node.init_expression)
+        if isinstance(kind, (ast.FloatType, ast.AngleType)):
+            check_division(node.init_expression, self._names)
+        value, lowered = self._value_of(node.init_expression)
         if value is None:
-            return [node]
-        self._names[name] = _fit(kind, value)
-        return []
+            formula = self._formula(node.init_expression)
+            if formula is None or not isinstance(kind, (ast.FloatType, ast.AngleType)):
+                raise self._not_known(node, name, node.init_expression)
+            self._names[name] = formula
+            return []
+        self._names[name] = subroutines.fit(kind, value)
+        return lowered
 
     def _bits_declared(
         self, node: ast.ClassicalDeclaration | ast.IODeclaration, kind: ast.BitType
     ) -> Sequence[ast.Statement]:
         size = None if kind.size is None else self._whole(kind.size, "a register's size")
-        self._names[node.identifier.name] = _Bits(size)
-        self._clbits += 1 if size is None else size
-        if self._clbits > MAX_CLBITS:
-            raise ProgramError(
-                f"{place(node)}the program declares more than {MAX_CLBITS} classical bits",
-                hint="Use fewer.",
-                code="program.too_large",
+        name = node.identifier.name
+        is_global = len(self._names.maps) == 1 and not self._calling
+        if isinstance(node, ast.IODeclaration) and node.io_identifier is not ast.IOKeyword.output:
+            return [node]
+        lowered: list[ast.Statement] = []
+        if is_global:
+            lowered.append(self._to_converter(node, kind, name, size))
+            self._names[name] = self._declared[name]
+        elif name in self._targets and len(self._names.maps) == 2:
+            self._names[name] = operands.other_name(self._targets[name])
+        else:
+            self._names[name] = self._local(node, kind, name, size)
+        begin = None if isinstance(node, ast.IODeclaration) else node.init_expression
+        if isinstance(begin, ast.QuantumMeasurement):
+            measured = ast.QuantumMeasurementStatement(measure=begin, target=node.identifier)
+            measured.span = node.span
+            lowered.extend(self._statement(measured))
+        elif begin is not None and not (is_global and _is_zero(begin)):
+            assigned = ast.ClassicalAssignment(
+                lvalue=node.identifier, op=ast.AssignmentOperator["="], rvalue=begin
             )
-        if isinstance(node, ast.IODeclaration):
-            if node.io_identifier is not ast.IOKeyword.output:
-                return [node]
-            declared = ast.ClassicalDeclaration(type=kind, identifier=node.identifier, init_expression=None)
-            declared.span = node.span
-            return [self._substituted(declared)]
-        if isinstance(node.init_expression, ast.QuantumMeasurement):
-            self._check_measured(node, node.identifier, node.init_expression)
-        return [self._substituted(node)]
+            assigned.span = node.span
+            lowered.extend(self._assignment(assigned))
+        return lowered
 
-    def _qubits_declared(self, node: ast.QubitDeclaration) -> ast.Statement:
-        size = 1 if node.size is None else self._whole(node.size, "a register's size")
-        self._names[node.qubit.name] = _Qubits(None if node.size is None else size)
-        self._qubits += size
-        if self._qubits > self._max_qubits:
-            raise ProgramError(
-                f"{place(node)}the program declares more than {self._max_qubits} qubits",
-                hint="Use fewer qubits.",
-                code="program.too_wide",
-            )
-        return self._substituted(node)
+    def _formula(self, node: ast.QASMNode) -> Formula | None:
+        """Return a number that depends on inputs only, None for one that depends on more."""
+        if not isinstance(node, ast.Expression):
+            return None
+        made = self._substituted_one(node)
+        used = set(identifiers(made)) - NAMED
+        return Formula(made) if used and used <= self._inputs else None
 
     def _assignment(self, node: ast.ClassicalAssignment) -> Sequence[ast.Statement]:
         target = node.lvalue
-        if not isinstance(target, ast.Identifier) or not isinstance(
-            self._names.get(target.name), (bool, int, float, _Unset)
-        ):
-            return [self._substituted(node)]
+        known_target = self._names.get(target.name) if isinstance(target, ast.Identifier) else None
+        if not isinstance(target, ast.Identifier) or not isinstance(known_target, (bool, int, float, Unset)):
+            return self._bits_assigned(node)
         name = target.name
         operation = _COMPOUND.get(node.op.name)
         value = node.rvalue
         if operation is not None:
             value = ast.BinaryExpression(op=ast.BinaryOperator[operation], lhs=target, rhs=node.rvalue)
             value.span = node.span
-        known = self._known(value)
-        if known is None or self._is_conditional:
-            raise ProgramError(
-                f"{place(node)}{name!r} would depend on a measurement",
-                hint="Use bits for what is measured; numbers must be known before the program runs.",
-                code="program.unsupported",
-            )
+        known, lowered = self._value_of(value)
+        depth = next(index for index, scope in enumerate(reversed(self._names.maps)) if name in scope)
+        if known is None or depth < self._frozen:
+            raise self._not_known(node, name, value)
         for scope in self._names.maps:
             if name in scope:
                 scope[name] = known
                 break
-        return []
+        return lowered
+
+    def _bits_assigned(self, node: ast.ClassicalAssignment) -> Sequence[ast.Statement]:
+        """Return what giving a value to bits while the program runs becomes."""
+        bits = operands.resolve(node.lvalue, self._names, self._known)
+        if bits is not None:
+            self._check_written(node, bits)
+        if isinstance(node.rvalue, ast.FunctionCall) and self._is_call(node.rvalue):
+            if bits is None or node.op.name != "=":
+                raise ProgramError(
+                    f"{place(node)}what {node.rvalue.name.name} returns can only be assigned to bits",
+                    hint="Declare bits for it.",
+                    code="program.unsupported",
+                )
+            return self._call(node.rvalue, bits)[0]
+        return [self._substituted(node)]
+
+    def _value_of(
+        self, node: ast.Expression | ast.QuantumMeasurement
+    ) -> tuple[Constant | None, Sequence[ast.Statement]]:
+        """Return a value known before the program runs (None if it is not), and what happens on the way to it."""
+        if isinstance(node, ast.FunctionCall) and self._is_call(node):
+            lowered, value = self._call(node, None)
+            return value, lowered
+        return self._known(node), []
+
+    # ------------------------------------------------------------ loops and branches
 
     def _for(self, node: ast.ForInLoop) -> Sequence[ast.Statement]:
         values = self._values(node.set_declaration)
@@ -280,7 +291,9 @@ class _Lowering:
         condition = self._known(node.while_condition)
         if condition is None:
             kept = copy.copy(node)
-            kept.while_condition = conditions.simple(self._substituted(node.while_condition), self._size_of)
+            kept.while_condition = conditions.simple(
+                self._substituted_one(node.while_condition), self._size_of
+            )
             kept.block = self._conditional_block(node.block, is_loop=True)
             return [kept]
         while condition:
@@ -303,7 +316,7 @@ class _Lowering:
             self._scoped(node.if_block if condition else node.else_block, lowered, {})
             return lowered
         kept = copy.copy(node)
-        kept.condition = self._substituted(node.condition)
+        kept.condition = self._substituted_one(node.condition)
         kept.if_block = self._conditional_block(node.if_block)
         kept.else_block = self._conditional_block(node.else_block)
         return conditions.branch(kept, self._size_of)
@@ -323,7 +336,7 @@ class _Lowering:
 
     def _gate_definition(self, node: ast.QuantumGateDefinition) -> ast.Statement:
         kept = copy.copy(node)
-        self._names = self._names.new_child({argument.name: None for argument in node.arguments})
+        self._names = self._names.new_child({own.name: None for own in (*node.arguments, *node.qubits)})
         try:
             kept.body = self.block(node.body)  # type: ignore[assignment]
         finally:
@@ -347,140 +360,66 @@ class _Lowering:
         self, statements: Iterable[ast.Statement], *, hide: str | None = None, is_loop: bool = False
     ) -> list[ast.Statement]:
         """Lower a block that may run or not; as the body of a kept loop its breaks are its own."""
-        before = (self._is_conditional, self._is_unrolling, self._is_break_conditional)
-        self._is_conditional = self._is_break_conditional = True
+        before = (self._frozen, self._is_unrolling, self._is_break_conditional)
+        self._frozen = len(self._names.maps)
+        self._is_break_conditional = True
         self._is_unrolling = self._is_unrolling and not is_loop
         lowered: list[ast.Statement] = []
         try:
             self._scoped(statements, lowered, {} if hide is None else {hide: None})
         finally:
-            self._is_conditional, self._is_unrolling, self._is_break_conditional = before
+            self._frozen, self._is_unrolling, self._is_break_conditional = before
         return lowered
-
-    def _known(self, node: ast.Expression | ast.QuantumMeasurement) -> Constant | None:
-        if not isinstance(node, ast.Expression):
-            return None
-        try:
-            return evaluate(node, self._names)
-        except NotConstantError:
-            return None
-
-    def _whole(self, node: ast.Expression, what: str) -> int:
-        value = self._known(node)
-        if not isinstance(value, int) or value < 1:
-            raise ProgramError(
-                f"{place(node)}{what} must be a whole number from 1, known before the program runs",
-                hint="Correct it.",
-                code="program.syntax",
-            )
-        return value
-
-    def _values(
-        self, node: ast.RangeDefinition | ast.DiscreteSet | ast.Expression
-    ) -> Sequence[Constant] | None:
-        match node:
-            case ast.DiscreteSet(values=members):
-                found = [self._known(member) for member in members]
-                return None if any(value is None for value in found) else [v for v in found if v is not None]
-            case ast.RangeDefinition(start=ast.Expression() as start, end=ast.Expression() as end, step=step):
-                bounds = [self._known(start), self._known(end), 1 if step is None else self._known(step)]
-                if not all(isinstance(bound, int) for bound in bounds) or bounds[2] == 0:
-                    return None
-                first, last, by = (int(bound) for bound in bounds if bound is not None)
-                return range(first, last + (1 if by > 0 else -1), by)
-            case _:
-                return None
-
-    def _size_of(self, name: str) -> int | None:
-        """Return how many bits a name stands for: 0 for a single bit, None for no bits."""
-        known = self._names.get(name)
-        if isinstance(known, _Bits) and not isinstance(known, _Qubits):
-            return known.size or 0
-        return None
-
-    def _substituted(self, node: _N) -> _N:
-        """Return a copy in which every known expression is a literal."""
-        return rewrite(node, self._literal)
-
-    def _check_index(self, node: ast.QASMNode, name: str, index: ast.Expression) -> None:
-        """Refuse an index beyond its register, by name: the converter would only say that it is out of range."""
-        register = self._names.get(name)
-        value = self._known(index)
-        if not isinstance(register, _Bits) or not isinstance(value, int):
-            return
-        size = register.size
-        if size is None:
-            fault = f"{name!r} is no register"
-        elif not -size <= value < size:
-            fault = f"{name!r} has {size} {register.what}, the last is {name}[{size - 1}]"
-        else:
-            return
-        raise ProgramError(
-            f"{place(node)}{name}[{value}] does not exist: {fault}",
-            hint="Correct the index, or the register's size.",
-            code="program.syntax",
-        )
 
     def _check_measured(
         self, node: ast.Statement, target: ast.QASMNode, measure: ast.QuantumMeasurement
     ) -> None:
         """Refuse one qubit into several bits: the converter would measure it several times."""
-        qubits, bits = self._width(measure.qubit), self._width(target)
-        if qubits is not None and bits is not None and qubits != bits:
-            raise ProgramError(
-                f"{place(node)}what is measured ({qubits}) and where it goes ({bits}) differ in size",
-                hint="Measure as many qubits as there are bits.",
-                code="program.syntax",
-            )
-
-    def _width(self, node: ast.QASMNode) -> int | None:
-        """Return how many bits or qubits are named, None if that is not known."""
-        match node:
-            case ast.Identifier(name=name):
-                known = self._names.get(name)
-                return (1 if known.size is None else known.size) if isinstance(known, _Bits) else None
-            case ast.IndexedIdentifier(indices=[[ast.Expression()]]):
-                return 1
-            case ast.IndexedIdentifier(indices=[[ast.RangeDefinition() as named]]):
-                values = self._values(named)
-                # From the end, counted by negative numbers, a range may go round.
-                return (
-                    None
-                    if values is None or any(value < 0 for value in (*values[:1], *values[-1:]))
-                    else len(values)
+        bits = operands.resolve(target, self._names, self._known)
+        if bits is not None:
+            self._check_written(node, bits)
+            self._check_sizes(node, operands.resolve(measure.qubit, self._names, self._known), bits)
+        elif isinstance(target, (ast.Identifier, ast.IndexedIdentifier)):
+            name = target.name if isinstance(target, ast.Identifier) else target.name.name
+            if isinstance(self._names.get(name), (bool, int, float, Unset)):
+                raise ProgramError(
+                    f"{place(node)}{name!r} is a number, and a measurement gives bits",
+                    hint="Measure into bits (bit or bit[n]).",
+                    code="program.unsupported",
                 )
-            case _:
-                return None
-
-    def _literal(self, node: ast.QASMNode) -> ast.QASMNode | None:
-        match node:
-            case ast.IndexedIdentifier(name=name, indices=[[ast.Expression() as index]]):
-                self._check_index(node, name.name, index)
-            case ast.IndexExpression(collection=ast.Identifier(name=text), index=[ast.Expression() as index]):
-                self._check_index(node, text, index)
-            case _:
-                pass
-        if isinstance(node, ast.Identifier) and not isinstance(
-            self._names.get(node.name), (bool, int, float)
-        ):
-            return None
-        if isinstance(
-            node, (ast.Identifier, ast.BinaryExpression, ast.UnaryExpression, ast.FunctionCall, ast.Cast)
-        ):
-            value = self._known(node)
-            if value is not None:
-                return literal(value, node)
-        return None
 
 
-def _fit(kind: ast.ClassicalType, value: Constant) -> Constant:
-    match kind:
-        case ast.BoolType():
-            return bool(value)
-        case ast.IntType() | ast.UintType():
-            return int(value)
+def declared_names(statements: Iterable[ast.Statement | ast.Pragma]) -> set[str]:
+    """Return the names that a program gives to things outside of any block."""
+    found: set[str] = set()
+    for node in statements:
+        for field in ("identifier", "qubit", "name", "target"):
+            named = getattr(node, field, None)
+            if isinstance(named, ast.Identifier):
+                found.add(named.name)
+    return found
+
+
+def _is_zero(node: ast.QASMNode) -> bool:
+    match node:
+        case ast.BitstringLiteral(value=0) | ast.IntegerLiteral(value=0) | ast.BooleanLiteral(value=False):
+            return True
         case _:
-            return float(value)
+            return False
+
+
+#: Types that nothing here can hold: what they are called, and what to do instead.
+_TYPES: Final = {
+    ast.ArrayType: ("an array", "Write its values where they are used, or build the circuit in Python."),
+    ast.StretchType: ("a stretch", "Give the delays fixed durations, like delay[100ns]."),
+    ast.DurationType: ("a duration variable", "Write the duration where it is used, like delay[100ns]."),
+    ast.ComplexType: ("a complex number", "Use real numbers."),
+}
+
+
+def _not_supported(node: ast.Statement, kind: ast.ClassicalType) -> ProgramError:
+    what, hint = _TYPES.get(type(kind), ("this declaration", "Use bits and numbers."))
+    return ProgramError(f"{place(node)}{what} is not supported", hint=hint, code="program.unsupported")
 
 
 def _not_unrolled(node: ast.WhileLoop) -> ProgramError:

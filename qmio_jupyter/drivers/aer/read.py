@@ -14,7 +14,7 @@ from typing import Final
 from qiskit import QuantumCircuit, qasm2, qasm3, qpy
 from qiskit.qpy.common import QPY_VERSION
 
-from qmio_jupyter.drivers.aer import guard, reference
+from qmio_jupyter.drivers.aer import guard, hints, reference
 from qmio_jupyter.errors import ProgramError, QmioError
 from qmio_jupyter.model.program import QASM2, QASM3, QPY, Program
 
@@ -90,18 +90,18 @@ def _read_qasm2(text: str, max_qubits: int) -> QuantumCircuit:
     except MemoryError:
         raise
     except qasm2.QASM2ParseError as problem:
-        raise _qasm2_error(str(problem.message)) from problem
+        raise _qasm2_error(str(problem.message), text) from problem
     except BaseException as problem:
         raise _reader_failed(problem, "program.syntax") from problem
 
 
-def _qasm2_error(message: str) -> ProgramError:
+def _qasm2_error(message: str, text: str) -> ProgramError:
     found = _PLACE_2.match(message)
     where, what = (f"line {found[1]}, column {int(found[2]) + 1}: ", found[3]) if found else ("", message)
     is_unsupported = "opaque" in what or "include" in what
     return ProgramError(
         f"{where}{what}",
-        hint="Correct the named place.",
+        hint=hints.for_unknown(what, text, 2) or "Correct the named place.",
         code="program.unsupported" if is_unsupported else "program.syntax",
     )
 

@@ -9,9 +9,10 @@ import openqasm3
 from openqasm3.parser import QASM3ParsingError
 from qiskit import QuantumCircuit
 from qiskit.exceptions import QiskitError
-from qiskit_qasm3_import import ConversionError, convert
+from qiskit_qasm3_import import ConversionError
 
 from qmio_jupyter.drivers.aer import blame
+from qmio_jupyter.drivers.aer.converting import convert
 from qmio_jupyter.drivers.aer.lowering import lower
 from qmio_jupyter.errors import ProgramError
 

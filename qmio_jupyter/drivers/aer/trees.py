@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import TypeVar
 
 from openqasm3 import ast
@@ -24,6 +24,19 @@ def indexes_by(node: object, name: str, *, is_index: bool = False) -> bool:
         for field, value in vars(node).items()
         if field != "span"
     )
+
+
+def identifiers(node: object) -> Iterator[str]:
+    """Return the names used anywhere in a tree."""
+    if isinstance(node, ast.Identifier):
+        yield node.name
+    elif isinstance(node, list):
+        for part in node:
+            yield from identifiers(part)
+    elif isinstance(node, ast.QASMNode):
+        for field, value in vars(node).items():
+            if field != "span":
+                yield from identifiers(value)
 
 
 def rewrite(node: _N, change: Callable[[ast.QASMNode], ast.QASMNode | None]) -> _N:

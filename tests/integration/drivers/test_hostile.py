@@ -163,11 +163,20 @@ REFUSED = {
         "program.syntax",
         "line 4",
     ),
-    "a subroutine": (
-        b"OPENQASM 3.0;\ndef f(qubit a) { reset a; }\nqubit q;\nf(q);",
+    "a subroutine that calls itself": (
+        b"OPENQASM 3.0;\nqubit q;\ndef f(qubit a) {\n  f(a);\n}\nf(q);",
         QASM3,
         "program.unsupported",
-        "line 2, column 1: a subroutine (def)",
+        "line 4, column 3: f calls itself",
+    ),
+    "subroutines that call more and more": (
+        b"OPENQASM 3.0;\nqubit q;\n"
+        + b"def f0(qubit a) { U(0, 0, 0) a; }\n"
+        + b"".join(b"def f%d(qubit a) { f%d(a); f%d(a); }\n" % (i, i - 1, i - 1) for i in range(1, 30))
+        + b"f29(q);",
+        QASM3,
+        "program.too_large",
+        "200000 statements",
     ),
     "a division by zero": (
         b"OPENQASM 3.0;\nconst int n = 1 / 0;\nqubit[n] q;",

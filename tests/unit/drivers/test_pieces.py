@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from openqasm3 import ast
 
 from qmio_jupyter.drivers import registry
-from qmio_jupyter.drivers.aer import guard, lowering
+from qmio_jupyter.drivers.aer import guard, scope
 from qmio_jupyter.drivers.aer.constants import NotConstantError, evaluate
 from qmio_jupyter.drivers.aer.lowering import lower
 from qmio_jupyter.drivers.options import Options
@@ -282,7 +282,7 @@ def test_an_output_is_a_declaration():
     "text", ["while (true) { }", "for int i in [0:99999999] { }", "int k = 1; while (k > 0) { k += 1; }"]
 )
 def test_what_never_ends_is_refused(text, monkeypatch):
-    monkeypatch.setattr(lowering, "MAX_STATEMENTS", 1000)
+    monkeypatch.setattr(scope, "MAX_STATEMENTS", 1000)
     with pytest.raises(ProgramError, match="more than 1000 statements") as caught:
         lowered(text)
     assert caught.value.code == "program.too_large"
