@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from qmio_jupyter.cli.shared import plain
+from qmio_jupyter.model.dry_run import DryRun
 from qmio_jupyter.model.result import BindingCounts, ItemResult, TaskResult, bitstring, key_width, outcomes
 from qmio_jupyter.model.task import TaskView
 
@@ -26,6 +27,17 @@ def result_documents(
         for binding in range(len(item.bindings))
     ]
     return found[0] if len(found) == 1 else found
+
+
+def dry_run_document(run: DryRun, names: Sequence[str] = ()) -> dict[str, Any]:
+    """Return the document of a dry run: its fields, and in each item where the program came from."""
+    document: dict[str, Any] = plain(run)
+    for index, item in enumerate(document["items"]):
+        for field in ("operations", "notes"):
+            item[field] = dict(item[field])
+        if index < len(names):
+            item["program"] = names[index]
+    return document
 
 
 def _document(

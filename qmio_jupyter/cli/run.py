@@ -7,11 +7,12 @@ from contextlib import suppress
 
 import click
 
-from qmio_jupyter.cli.documents import result_documents
+from qmio_jupyter.cli.documents import dry_run_document, result_documents
 from qmio_jupyter.cli.exits import Exit
 from qmio_jupyter.cli.programs import LANGUAGES, read_programs
 from qmio_jupyter.cli.progress import Bar
 from qmio_jupyter.cli.shared import SECONDS, client_for, emit, json_option, note, task_document
+from qmio_jupyter.client.flows import ESTIMATE_S
 from qmio_jupyter.client.spec import build_spec
 from qmio_jupyter.client.sync import Client, TaskHandle, mint_task_id
 from qmio_jupyter.config import settings
@@ -19,6 +20,7 @@ from qmio_jupyter.errors import QmioError
 from qmio_jupyter.model.program import Program
 from qmio_jupyter.model.task import MAX_SHOTS, StalePolicy, TaskOptions, TaskSpec
 from qmio_jupyter.notebook.binding import matrix
+from qmio_jupyter.notebook.dry_run import dry_run_text
 from qmio_jupyter.notebook.options import LONGEST_LABEL
 from qmio_jupyter.notebook.table import result_text
 
@@ -90,6 +92,9 @@ def _layout(_: click.Context, option: click.Parameter, text: str | None) -> tupl
 @click.option("--max-attempts", type=click.IntRange(1, 100), default=None, metavar="N")
 @click.option("--device-option", multiple=True, callback=_pairs, metavar="NAME=VALUE")
 @click.option("-t", "--timeout", type=SECONDS, default=None, metavar="SECONDS")
+@click.option(
+    "--dry-run", is_flag=True, help="Queue nothing: print the compiled circuit, its fidelity, time and cost."
+)
 @click.option("-a", "--no-wait", is_flag=True, help="Print the task's id and go.")
 @click.option("-q", "--quiet", is_flag=True, help="No progress bar.")
 @json_option
@@ -111,6 +116,7 @@ def command(
     max_attempts: int | None,
     device_option: dict[str, str],
     timeout: float | None,
+    dry_run: bool,
     no_wait: bool,
     quiet: bool,
     as_json: bool,
@@ -149,6 +155,14 @@ def command(
         options=options,
         label=label,
     )
+    if dry_run:
+        with client_for() as client:
+            found_run = client.estimate(spec, programs, within_s=timeout or ESTIMATE_S)
+        if as_json:
+            emit(dry_run_document(found_run, names))
+        else:
+            click.echo(dry_run_text(found_run, most_lines=None))
+        return Exit.OK
     with client_for() as client:
         handle = _submit(client, spec, programs)
         if no_wait:

@@ -151,7 +151,7 @@ def estimate(
     """
     by_digest = {program.digest: program for program in programs}
     inline = yield from _inline(by_digest, stored)
-    body = TaskEstimate(spec=spec, within_s=within_s)
+    body = TaskEstimate(spec=spec, within_s=min(max(within_s, 0.05), 3600.0))
     try:
         reply = yield Ask(body, _blobs(inline))
     except ProgramError as error:

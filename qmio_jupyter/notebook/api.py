@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 from qmio_jupyter.errors import NotYetError, UsageError
 from qmio_jupyter.model.access import Session
 from qmio_jupyter.model.device import DeviceView, Snapshot
+from qmio_jupyter.model.dry_run import DryRun
 from qmio_jupyter.model.task import TaskState, TaskView
 from qmio_jupyter.notebook import link
 from qmio_jupyter.notebook import run as running
@@ -65,14 +66,14 @@ def run(
     snapshot: str | None = None,
     stale: str | None = None,
     device_options: Mapping[str, str] | None = None,
-) -> TaskHandle:
+) -> TaskHandle | DryRun:
     """Run a circuit, OpenQASM text, or a list of them as one task: the twin of ``%%qpu``.
 
     Parameters
     ----------
     program : QuantumCircuit or str, or a list of them
         What to run. Text begins with its OPENQASM header, unless `lang` says what it is.
-    device, shots, label, seed, ideal, opt_level, layout, lang, pace, memory, dry_run, snapshot, stale
+    device, shots, label, seed, ideal, opt_level, layout, lang, pace, memory, snapshot, stale
         As the options of ``%%qpu``; None is the configured default. `shots` is per circuit and binding.
     bind : mapping, optional
         Parameters by name: a number, or a sequence with one number per binding (shape ``(bindings,)``); for
@@ -81,6 +82,8 @@ def run(
         Wait at most so many seconds.
     wait : bool
         False gives the handle at once (``--no-wait``).
+    dry_run : bool
+        Queue nothing: return what the task would be and take. `timeout` is then the time allowed for that.
     device_options : mapping, optional
         Options only this device knows.
 
@@ -88,6 +91,8 @@ def run(
     -------
     TaskHandle
         ``.counts(item, binding)`` gives ``[(bitstring, count), ...]``, bit 0 rightmost as in Qiskit.
+    DryRun
+        With `dry_run`: see :mod:`qmio_jupyter.model.dry_run`.
 
     Raises
     ------
@@ -120,6 +125,8 @@ def run(
         )
     )
     programs = as_programs(program, lang=lang, what="the program")
+    if dry_run:
+        return running.estimate(link.client(), programs, asked, link.defaults(), bind or {})
     handle = running.submit(link.client(), programs, asked, link.defaults(), bind or {})
     if wait:
         running.follow(link.client(), handle, QuietScreen(), timeout_s=timeout)

@@ -15,6 +15,7 @@ from qmio_jupyter.notebook import api, link, table
 from qmio_jupyter.notebook import run as running
 from qmio_jupyter.notebook.binding import evaluate
 from qmio_jupyter.notebook.circuits import as_programs, body_value
+from qmio_jupyter.notebook.dry_run import dry_run_text
 from qmio_jupyter.notebook.grammar import Command, RunOptions, help_text, parse_cell, parse_line
 from qmio_jupyter.notebook.screen import screen_for
 
@@ -90,6 +91,12 @@ class QpuMagics(Magics):
         values = evaluate(asked.bind, namespace)
         defaults = link.defaults()
         quiet = asked.quiet or defaults.quiet
+        if asked.dry_run:
+            found = running.estimate(link.client(), programs, asked, defaults, values)
+            if asked.out is not None:
+                self._shell.user_ns[asked.out] = found
+            screen_for(self._shell, quiet=quiet).final(dry_run_text(found))
+            return None
         handle = running.submit(link.client(), programs, asked, defaults, values)
         self._keep(handle, asked.out)
         if asked.no_wait:

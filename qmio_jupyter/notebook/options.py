@@ -280,7 +280,11 @@ RUN_OPTIONS: tuple[Option, ...] = (
         help="Wait at most so many seconds; the task goes on.",
     ),
     Option(field="no_wait", flags=("-a", "--no-wait"), help="Do not wait: give the task's handle at once."),
-    Option(field="dry_run", flags=("--dry-run",), help="Check and estimate only."),
+    Option(
+        field="dry_run",
+        flags=("--dry-run",),
+        help="Queue nothing: show the compiled circuit, its fidelity, time and cost (-o VAR keeps them).",
+    ),
     SNAPSHOT,
     Option(
         field="stale",

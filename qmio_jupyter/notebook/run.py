@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from qmio_jupyter.errors import DeadlineError, GatewayError, NotYetError, QmioError
+from qmio_jupyter.model.dry_run import DryRun
+from qmio_jupyter.model.program import Program
 from qmio_jupyter.model.task import StalePolicy, TaskOptions, TaskSpec, TaskState
 from qmio_jupyter.notebook.circuits import to_submission
 from qmio_jupyter.notebook.grammar import RunOptions
@@ -51,8 +53,49 @@ def submit(
     QmioError
         Where the gateway refuses it, or a program cannot be sent.
     """
-    if asked.dry_run:
-        raise NotYetError("--dry-run is not there yet", hint="Run it with few shots (-n 1) on ideal.")
+    spec, sent = _task(client, programs, asked, defaults, values)
+    from qmio_jupyter.client.sync import mint_task_id
+
+    task_id = mint_task_id()
+    try:
+        return client.submit(spec, sent, task_id=task_id)
+    except KeyboardInterrupt:
+        # It may have been accepted a moment before: then it must not run on unseen.
+        with suppress(QmioError):
+            try:
+                client.cancel(task_id, timeout_s=CANCEL_S)
+            except DeadlineError:
+                client.cancel_later(task_id, CANCEL_LATER_S)
+        raise
+
+
+def estimate(
+    client: Client,
+    programs: Sequence[Any],
+    asked: RunOptions,
+    defaults: Defaults,
+    values: Mapping[str, Any],
+) -> DryRun:
+    """Return what `submit` would queue as the device would run it; nothing is queued.
+
+    Raises
+    ------
+    QmioError
+        Where the task would be refused, by the gateway or by the device.
+    """
+    spec, sent = _task(client, programs, asked, defaults, values)
+    within_s = asked.timeout or defaults.timeout
+    return client.estimate(spec, sent) if within_s is None else client.estimate(spec, sent, within_s=within_s)
+
+
+def _task(
+    client: Client,
+    programs: Sequence[Any],
+    asked: RunOptions,
+    defaults: Defaults,
+    values: Mapping[str, Any],
+) -> tuple[TaskSpec, tuple[Program, ...]]:
+    """Return the task that is asked for, and its programs."""
     device = client.device(asked.device or defaults.device)
     found = to_submission(
         programs, shots=asked.shots or defaults.shots, values=values, device=device.description
@@ -64,19 +107,7 @@ def submit(
     spec = TaskSpec(
         device=device.description.name, items=found.items, options=_options(asked), label=asked.label or ""
     )
-    from qmio_jupyter.client.sync import mint_task_id
-
-    task_id = mint_task_id()
-    try:
-        return client.submit(spec, found.programs, task_id=task_id)
-    except KeyboardInterrupt:
-        # It may have been accepted a moment before: then it must not run on unseen.
-        with suppress(QmioError):
-            try:
-                client.cancel(task_id, timeout_s=CANCEL_S)
-            except DeadlineError:
-                client.cancel_later(task_id, CANCEL_LATER_S)
-        raise
+    return spec, found.programs
 
 
 def _options(asked: RunOptions) -> TaskOptions:

@@ -178,7 +178,7 @@ def _state(view: TaskView) -> str:
 
 def task_text(view: TaskView) -> str:
     """Return everything a user may know of a task."""
-    facts = [
+    known = [
         ("task", view.task_id),
         ("label", view.label),
         ("device", view.device),
@@ -194,7 +194,7 @@ def task_text(view: TaskView) -> str:
         ("ends in", "" if view.end is None else duration(view.end.p50_s)),
         ("error", "" if view.error is None else f"{view.error.message} {view.error.hint}".strip()),
     ]
-    text = _facts(facts)
+    text = facts(known)
     if view.timeline:
         rows = [
             (stamp.stage, moment(stamp.at_ms), "" if stamp.seconds is None else duration(stamp.seconds))
@@ -227,7 +227,7 @@ def device_text(view: DeviceView) -> str:
     """Return everything a user may know of a device."""
     about = view.description
     oldest, newest = about.qpy_versions
-    return _facts(
+    return facts(
         [
             ("device", about.name),
             ("what", about.title),
@@ -252,7 +252,7 @@ def device_text(view: DeviceView) -> str:
 
 def session_text(session: Session) -> str:
     """Return who the user is to the gateway."""
-    return _facts(
+    return facts(
         [
             ("session", session.session_id),
             ("tenant", session.tenant),
@@ -267,7 +267,7 @@ def session_text(session: Session) -> str:
 
 def gateway_text(state: GatewayState) -> str:
     """Return the gateway's health in a few lines."""
-    return _facts(
+    return facts(
         [
             ("gateway", state.gateway),
             ("software", state.software),
@@ -283,7 +283,7 @@ def gateway_text(state: GatewayState) -> str:
 
 def settings_text(settings: Sequence[tuple[str, str]]) -> str:
     """Return ``name  value`` lines."""
-    return _facts(settings)
+    return facts(settings)
 
 
 def moment(at_ms: int) -> str:
@@ -295,7 +295,8 @@ def _qubits(about: DeviceDescription) -> str:
     return "any" if about.n_qubits is None else str(about.n_qubits)
 
 
-def _facts(facts: Sequence[tuple[str, str]]) -> str:
-    said = [(name, plain(value)) for name, value in facts if value]
+def facts(pairs: Sequence[tuple[str, str]]) -> str:
+    """Return ``name  value`` lines, aligned, without those that have no value."""
+    said = [(name, plain(value)) for name, value in pairs if value]
     width = max((len(name) for name, _ in said), default=0)
     return "\n".join(f"{name:<{width}}  {value}" for name, value in said)

@@ -18,7 +18,8 @@ from qmio_jupyter.config.settings import ClientSettings
 from qmio_jupyter.errors import DeviceError, TaskError, UnknownTaskError
 from qmio_jupyter.model.access import Session
 from qmio_jupyter.model.device import DeviceDescription, DeviceState, DeviceView
-from qmio_jupyter.model.program import MEDIA_TYPES
+from qmio_jupyter.model.dry_run import DryRun, DryRunItem
+from qmio_jupyter.model.program import MEDIA_TYPES, Program
 from qmio_jupyter.model.result import BindingCounts, ItemResult, Register, TaskResult, pack_counts
 from qmio_jupyter.model.task import ErrorInfo, TaskSpec, TaskState, TaskView
 from qmio_jupyter.notebook import link
@@ -80,6 +81,7 @@ class FakeClient:
         self.records: dict[str, TaskRecord] = {}
         self.known = {name: device_view(name) for name in ("ideal", "echo")}
         self.closed = False
+        self.estimated: list[tuple[TaskSpec, tuple[Program, ...], float]] = []
         self.cancelled: list[str] = []
         #: What `cancel_later` was asked for.
         self.later: list[tuple[str, float]] = []
@@ -117,6 +119,38 @@ class FakeClient:
         handle = TaskHandle(self, record)  # type: ignore[arg-type]
         self.script(self, task_id)
         return handle
+
+    def estimate(self, spec: TaskSpec, programs: Any = (), *, within_s: float = 30.0) -> DryRun:
+        self.estimated.append((spec, tuple(programs), within_s))
+        items = tuple(
+            DryRunItem(
+                n_qubits=2,
+                n_bits=2,
+                shots=item.shots,
+                bindings=item.bindings,
+                method="density_matrix",
+                why="2 active qubits",
+                predicted_s=0.01,
+                memory_bytes=2**20,
+                depth=5,
+                two_qubit_gates=1,
+                operations=(("ecr", 1), ("measure", 2), ("rz", 3)),
+                layout=(4, 3),
+                expected_fidelity=0.93,
+                device_s=2.0,
+                circuit="OPENQASM 3.0;\nbit[2] c;\necr $4, $3;\n",
+                notes=(("T2 capped", "4, 3"),),
+            )
+            for item in spec.items
+        )
+        return DryRun(
+            device=spec.device,
+            snapshot_id="ab" * 32,
+            items=items,
+            predicted_s=0.01,
+            device_s=2.0,
+            cost_s=1.5,
+        )
 
     def move(self, task_id: str, **changes: Any) -> TaskView:
         """Change a task's view as an event would."""

@@ -112,7 +112,6 @@ def test_what_is_not_there_yet(fake: Any) -> None:
         qmio_jupyter.calibration,
         lambda: qmio_jupyter.replay("t-1"),
         lambda: qmio_jupyter.verify("t-1"),
-        lambda: qmio_jupyter.run(BELL, dry_run=True),
         lambda: qmio_jupyter.run(BELL, snapshot="abcdef"),
     ):
         with pytest.raises(NotYetError):

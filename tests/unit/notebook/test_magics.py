@@ -296,7 +296,6 @@ def test_errors_before_anything_is_sent(shell: Any, fake: Any) -> None:
     assert "looks like OpenQASM" in refused(shell, "%%qpu\nqubit[2] q;\nh q[0];\n")
     assert "--bind x=y: NameError" in refused(shell, f"%%qpu --bind x=y\n{BELL}")
     assert "no device 'nowhere'" in refused(shell, f"%%qpu -d nowhere\n{BELL}", QmioError)
-    refused(shell, f"%%qpu --dry-run\n{BELL}", NotYetError)
     refused(shell, f"%%qpu --snapshot abcdef01\n{BELL}", NotYetError)
     assert fake.specs == {}
 
