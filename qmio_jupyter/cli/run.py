@@ -9,6 +9,7 @@ import click
 
 from qmio_jupyter.cli.documents import dry_run_document, result_documents
 from qmio_jupyter.cli.exits import Exit
+from qmio_jupyter.cli.naming import naming_files
 from qmio_jupyter.cli.programs import LANGUAGES, read_programs
 from qmio_jupyter.cli.progress import Bar
 from qmio_jupyter.cli.shared import SECONDS, client_for, emit, json_option, note, task_document
@@ -156,14 +157,14 @@ def command(
         label=label,
     )
     if dry_run:
-        with client_for() as client:
+        with client_for() as client, naming_files(names):
             found_run = client.estimate(spec, programs, within_s=timeout or ESTIMATE_S)
         if as_json:
             emit(dry_run_document(found_run, names))
         else:
             click.echo(dry_run_text(found_run, most_lines=None))
         return Exit.OK
-    with client_for() as client:
+    with client_for() as client, naming_files(names):
         handle = _submit(client, spec, programs)
         if no_wait:
             if as_json:
