@@ -107,8 +107,11 @@ class Counter:
     def hello(self, connection, key):
         return self.ask(connection, key, m.Hello())
 
-    def announce(self, connection=9, key=AGENT, credit=4, sequence=1, incarnation=1, device="echo", **more):
-        body = m.AgentAnnounce(
+    def announce(self, connection=9, key=AGENT, **changes):
+        return self.ask(connection, key, self.announcement(**changes))
+
+    def announcement(self, credit=4, sequence=1, incarnation=1, device="echo", **more):
+        return m.AgentAnnounce(
             agent=f"{device}.here",
             incarnation=incarnation,
             sequence=sequence,
@@ -119,7 +122,6 @@ class Counter:
             credit=credit,
             **more,
         )
-        return self.ask(connection, key, body)
 
     def submission(self, label="", shots=10, device="echo"):
         spec = TaskSpec(device=device, items=(Item(program=PROGRAM.digest, shots=shots),), label=label)
