@@ -1,0 +1,186 @@
+"""Writing a gate's noise as a mixture of events: exactly the same channel, drawn once per shot.
+
+A trajectory is cheap where the events do not ask for the state: Paulis and resets. Depolarisation is a mixture of
+Paulis. Relaxation with T2 <= T1 is one of {nothing, Z, reset}. With T1 < T2 <= 2 T1 it is none, for its coherence
+outlives its excitation; but with e1 = exp(-t / T1) and e2 = exp(-t / T2)
+
+    R = w 1 + (1 - w) A(s),   1 - w = (1 - e2)**2 / (1 + e1 - 2 e2),   s = (e2 - e1) / (1 - e2)
+
+where A(s) is amplitude damping under which |1> keeps the amplitude s. That is the largest part in which nothing
+happens, and a rest that does ask for the state but comes rarely. At T2 = T1 the rest is the reset (s = 0), at
+T2 = 2 T1 it is everything (w = 0). To find it, subtract w times the identity's Choi matrix from the relaxation's:
+the block of rho_00, rho_01, rho_11 that is left must stay positive, and at the largest w has rank one.
+
+A gate that also depolarises has Z errors to give: they commute with relaxation, and each one taken over shortens
+the coherence that must be made. Taken over until T2 no longer exceeds T1, or all are used, they mostly leave a
+mixture without any rest.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from qmio_jupyter.emulation.noise import Terms
+
+#: What can happen to one qubit: "I", "X", "Y", "Z" or "reset".
+Event = str
+RESET: Final = "reset"
+#: Products of two Paulis, without phases.
+_TIMES_Z: Final = {"I": "Z", "X": "Y", "Y": "X", "Z": "I"}
+_PAULIS: Final = "IXYZ"
+
+
+@dataclass(frozen=True, slots=True)
+class Local:
+    """One qubit's relaxation as a mixture.
+
+    Attributes
+    ----------
+    nothing, flip, reset, damp : float
+        Probabilities of doing nothing, Z, reset to |0>, and amplitude damping; they add up to 1.
+    stay : float
+        The amplitude that |1> keeps under that damping.
+    """
+
+    nothing: float
+    flip: float
+    reset: float
+    damp: float
+    stay: float
+
+
+@dataclass(frozen=True, slots=True)
+class Mixture:
+    """A gate's noise: an event drawn for all its qubits, then damping drawn for each.
+
+    Attributes
+    ----------
+    events : dict
+        Probability by combination: one event per qubit, in the gate's order.
+    damping : tuple of (float, float)
+        Per qubit: probability of amplitude damping, and the amplitude that |1> keeps under it; (0, 1) for none.
+    """
+
+    events: dict[tuple[Event, ...], float]
+    damping: tuple[tuple[float, float], ...]
+
+
+def relaxed(excited: float, coherence: float) -> Local:
+    """Return relaxation as a mixture.
+
+    Parameters
+    ----------
+    excited : float
+        exp(-t / T1).
+    coherence : float
+        exp(-t / T2), at most the square root of `excited`.
+    """
+    if coherence <= excited:
+        flip = (excited - coherence) / 2
+        return Local(nothing=excited - flip, flip=flip, reset=1.0 - excited, damp=0.0, stay=1.0)
+    rare = (1.0 - coherence) ** 2
+    # 1 + e1 - 2 e2, written without its cancellation.
+    damp = rare / (rare + max(0.0, excited - coherence**2))
+    stay = (coherence - excited) / (1.0 - coherence)
+    return Local(nothing=1.0 - damp, flip=0.0, reset=0.0, damp=damp, stay=min(1.0, stay))
+
+
+def mixture(terms: Terms, *, is_clifford: bool) -> Mixture:
+    """Return a gate's noise as a mixture.
+
+    Parameters
+    ----------
+    terms : Terms
+        Of a gate on one or two qubits, or of a delay.
+    is_clifford : bool
+        True: no damping; where it would be needed T2 is cut to T1, populations staying as they are (see `is_cut`).
+    """
+    paulis, coherence = _shared(terms)
+    if is_clifford:
+        coherence = tuple(map(min, coherence, terms.excited))
+    local = [relaxed(one, two) for one, two in zip(terms.excited, coherence, strict=True)]
+    found: dict[tuple[Event, ...], float] = {}
+    for index, probability in np.ndenumerate(paulis):
+        _spread(found, tuple(_PAULIS[place] for place in index), float(probability), local)
+    return Mixture(events=found, damping=tuple((one.damp, one.stay) for one in local))
+
+
+def is_cut(terms: Terms) -> tuple[bool, ...]:
+    """Return for each qubit whether a Clifford mixture departs from the channel.
+
+    It does where T2 exceeds T1 by more than the gate's Z errors make up for.
+    """
+    _, coherence = _shared(terms)
+    return tuple(two > one for one, two in zip(terms.excited, coherence, strict=True))
+
+
+def _spread(
+    found: dict[tuple[Event, ...], float], paulis: tuple[str, ...], probability: float, local: list[Local]
+) -> None:
+    """Add what becomes of one Pauli combination when each qubit relaxes after it; damping comes later."""
+    combined: list[tuple[tuple[Event, ...], float]] = [((), probability)]
+    for pauli, one in zip(paulis, local, strict=True):
+        way = ((pauli, one.nothing + one.damp), (_TIMES_Z[pauli], one.flip), (RESET, one.reset))
+        combined = [((*sofar, event), p * q) for sofar, p in combined for event, q in way]
+    for what, p in combined:
+        if p > 0.0:
+            found[what] = found.get(what, 0.0) + p
+
+
+def _shared(terms: Terms) -> tuple[NDArray[np.float64], tuple[float, ...]]:
+    """Return the Paulis' probabilities and each qubit's exp(-t / T2), Z errors moved from the first to the second.
+
+    With x = 1 / (1 - 2 z) for a qubit that takes Z errors of probability z, the Paulis left have eigenvalues
+    (1 - p) times the x of each qubit on which they are X or Y. Their probability of Z on one qubit alone stays
+    positive while 4 (1 - p) (x - 1) (1 + y) / 16 <= p / 16, y being the other's x (2 in place of 4 and no y for
+    a single qubit: 2 (1 - p) (x - 1) <= p).
+    """
+    n = len(terms.excited)
+    p = terms.depolarising
+    wanted = [
+        max(1.0, c / e) if e > 0.0 else 1.0 for e, c in zip(terms.excited, terms.coherence, strict=True)
+    ]
+    kept = 1.0 - p
+    if kept <= 0.0 or p <= 0.0:
+        factors = [1.0] * n
+    elif n == 1:
+        factors = [min(wanted[0], 1.0 + p / (2 * kept))]
+    else:
+        factors = _two_factors(wanted, p / (4 * kept))
+    eigenvalues = np.full((4,) * n, kept)
+    eigenvalues[(0,) * n] = 1.0
+    for axis, x in enumerate(factors):
+        stretched = np.array([1.0, x, x, 1.0]).reshape((-1,) + (1,) * (n - 1 - axis))
+        eigenvalues = eigenvalues * stretched
+    paulis = eigenvalues
+    for axis in range(n):
+        paulis = np.moveaxis(np.tensordot(_SIGNS, paulis, axes=(1, axis)), 0, axis) / 4
+    # Where all that was wanted was had, T2 is T1 and not by a rounding above it.
+    shortened = tuple(
+        min(c, e) if x == want else c / x
+        for c, e, x, want in zip(terms.coherence, terms.excited, factors, wanted, strict=True)
+    )
+    return np.maximum(paulis, 0.0), shortened
+
+
+def _two_factors(wanted: list[float], room: float) -> list[float]:
+    """Return x and y with (x - 1)(1 + y) <= room and (y - 1)(1 + x) <= room, as near to `wanted` as they go."""
+    both = math.sqrt(1.0 + room)
+    x, y = (min(want, both) for want in wanted)
+    # Where one asks for less, the other may have more.
+    if x < wanted[0]:
+        x = min(wanted[0], 1.0 + room / (1.0 + y), room / (y - 1.0) - 1.0 if y > 1.0 else math.inf)
+    elif y < wanted[1]:
+        y = min(wanted[1], 1.0 + room / (1.0 + x), room / (x - 1.0) - 1.0 if x > 1.0 else math.inf)
+    return [x, y]
+
+
+#: -1 where two Paulis anticommute.
+_SIGNS: Final = np.array(
+    [[1.0, 1.0, 1.0, 1.0], [1.0, 1.0, -1.0, -1.0], [1.0, -1.0, 1.0, -1.0], [1.0, -1.0, -1.0, 1.0]]
+)

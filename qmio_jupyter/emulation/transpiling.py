@@ -1,0 +1,202 @@
+"""Compiling programs for a device, with pass managers that are kept: building one costs more than running it."""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Sequence
+from typing import Any, Final
+
+from qiskit import QuantumCircuit
+from qiskit.transpiler import PassManager, generate_preset_pass_manager
+from qiskit.transpiler.target import Target
+
+from qmio_jupyter.calibration.record import DeviceRecord, Gate, Qubit
+from qmio_jupyter.emulation import target as targets
+from qmio_jupyter.emulation.survey import survey
+from qmio_jupyter.errors import ProgramError
+
+#: Pass managers kept per device: the levels at one seed, and a few layouts.
+_KEPT: Final = 16
+#: From here on the transpiler makes new two-qubit blocks of what it finds, Clifford or not.
+_RESYNTHESES: Final = 2
+#: Known to every circuit.
+_ALWAYS: Final = frozenset({"barrier", "break_loop", "continue_loop", "store"})
+
+
+def warm() -> None:
+    """Load what a first compilation loads (Qiskit's plugins, for seconds). Starts no thread."""
+    record = DeviceRecord(
+        source="warm",
+        taken_ms=0,
+        dt_s=1e-9,
+        qubits=(Qubit(), Qubit()),
+        gates=(
+            Gate(name="cz", qubits=(0, 1)),
+            *(Gate(name=name, qubits=(qubit,)) for name in ("rz", "sx") for qubit in (0, 1)),
+        ),
+    )
+    circuit = QuantumCircuit(2, 2)
+    circuit.h(0)
+    circuit.cx(0, 1)
+    circuit.measure((0, 1), (0, 1))
+    transpiler = Transpiler(record)
+    for level in range(4):
+        transpiler.run(circuit, level=level)
+
+
+class Transpiler:
+    """Compiles for one record.
+
+    Parameters
+    ----------
+    record : DeviceRecord
+        The device.
+
+    Attributes
+    ----------
+    target : Target
+        Qiskit's view of it.
+    """
+
+    def __init__(self, record: DeviceRecord) -> None:
+        self.target: Target = targets.build(record)
+        self._record = record
+        self._managers: OrderedDict[tuple[int, tuple[int, ...], int], PassManager] = OrderedDict()
+        self._places: dict[str, frozenset[tuple[int, ...]] | None] = {
+            name: frozenset(where) if where is not None and None not in where else None
+            for name in self.target.operation_names
+            for where in (self.target[name],)
+        }
+
+    def run(
+        self, circuit: QuantumCircuit, *, level: int = 2, layout: Sequence[int] = (), seed: int = 0
+    ) -> QuantumCircuit:
+        """Return a circuit compiled for the device.
+
+        Parameters
+        ----------
+        circuit : QuantumCircuit
+            Of any gates; parameters may be free.
+        level : int
+            Optimisation level, 0 to 3.
+        layout : sequence of int
+            Physical qubit of each of its qubits; empty: chosen by the errors of the device.
+        seed : int
+            Of the transpiler's own choices. The same seed gives the same circuit; other seeds need pass managers
+            of their own, so vary it only on request.
+
+        Notes
+        -----
+        From level 2 on Qiskit may write a Clifford circuit with other rotations that cancel across two-qubit gates.
+        Where level 1 keeps it Clifford with no more two-qubit gates, its circuit is taken: it is as good on the
+        device, and can be simulated at any width.
+
+        Raises
+        ------
+        ProgramError
+            ``program.too_wide``; ``program`` for a layout that does not fit; ``program.unsupported`` for what
+            the device cannot be made to run.
+        """
+        self._check_width(circuit)
+        places = tuple(layout)
+        if places and (
+            len(places) != circuit.num_qubits
+            or len(set(places)) != len(places)
+            or not all(0 <= place < self._record.n_qubits for place in places)
+        ):
+            raise ProgramError(
+                f"the layout {','.join(map(str, places[:20]))} does not place {circuit.num_qubits} qubits"
+                f" on a device of {self._record.n_qubits}",
+                hint="Give one qubit of the device for each of the program, each once.",
+                code="program",
+            )
+        try:
+            made = self._manager(level, places, seed).run(circuit)
+            if level >= _RESYNTHESES and survey(circuit).is_clifford and not survey(made).is_clifford:
+                plain = self._manager(1, places, seed).run(circuit)
+                if _two_qubit_gates(plain) <= _two_qubit_gates(made):
+                    return plain
+            return made
+        except MemoryError:
+            raise
+        except Exception as problem:
+            raise ProgramError(
+                f"the program cannot be compiled for the device: {' '.join(str(problem).split())[:300]}",
+                hint="Write it with standard gates.",
+                code="program.unsupported",
+            ) from problem
+
+    def check_isa(self, circuit: QuantumCircuit) -> None:
+        """Refuse a circuit that is not written in the device's own gates on its own qubits.
+
+        Raises
+        ------
+        ProgramError
+            ``program.too_wide``, or ``program.unsupported`` naming gate and qubits.
+        """
+        self._check_width(circuit)
+        self._check(circuit, range(circuit.num_qubits))
+
+    def _manager(self, level: int, layout: tuple[int, ...], seed: int) -> PassManager:
+        key = (level, layout, seed)
+        manager = self._managers.get(key)
+        if manager is None:
+            chosen: dict[str, Any] = {"initial_layout": list(layout)} if layout else {}
+            manager = self._managers[key] = generate_preset_pass_manager(
+                optimization_level=level,
+                target=self.target,
+                **chosen,
+                seed_transpiler=seed,
+            )
+            while len(self._managers) > _KEPT:
+                self._managers.popitem(last=False)
+        self._managers.move_to_end(key)
+        return manager
+
+    def _check_width(self, circuit: QuantumCircuit) -> None:
+        if circuit.num_qubits > self._record.n_qubits:
+            raise ProgramError(
+                f"the program has {circuit.num_qubits} qubits, the device has {self._record.n_qubits}",
+                hint="Use fewer qubits, or another device.",
+                code="program.too_wide",
+            )
+
+    def _check(self, circuit: QuantumCircuit, where: Sequence[int]) -> None:
+        index = {qubit: where[place] for place, qubit in enumerate(circuit.qubits)}
+        for instruction in circuit.data:
+            name = instruction.name
+            if name in _ALWAYS:
+                continue
+            qubits = tuple(index[qubit] for qubit in instruction.qubits)
+            if name not in self._places:
+                raise _refused(f"the device has no {name}", f"It has {', '.join(sorted(self._places))}.")
+            places = self._places[name]
+            if instruction.is_control_flow():
+                for block in instruction.operation.blocks:
+                    self._check(block, qubits)
+            elif places is not None and qubits not in places:
+                raise self._misplaced(name, qubits, places)
+
+    def _misplaced(
+        self, name: str, qubits: tuple[int, ...], places: frozenset[tuple[int, ...]]
+    ) -> ProgramError:
+        if qubits[::-1] in places:
+            hint = f"It has it on {_shown(qubits[::-1])}."
+        else:
+            near = sorted(place for place in places if set(place) & set(qubits))[:6]
+            hint = (
+                f"It has {name} on {', '.join(map(_shown, near))}." if near else "Compile it for this device."
+            )
+        return _refused(f"the device has no {name} on {_shown(qubits)}", hint)
+
+
+def _two_qubit_gates(circuit: QuantumCircuit) -> int:
+    return int(circuit.num_nonlocal_gates())
+
+
+def _shown(qubits: tuple[int, ...]) -> str:
+    return "-".join(map(str, qubits))
+
+
+def _refused(message: str, hint: str) -> ProgramError:
+    return ProgramError(message, hint=hint, code="program.unsupported")
