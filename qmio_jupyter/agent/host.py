@@ -153,7 +153,8 @@ class Host:
             self._protocol.stage(ref, stage)
             return ()
 
-        self._say(news)
+        # Nobody is in a hurry to hear it: it is passed on with whatever wakes the loop next, at most a turn later.
+        self._news.append(news)
 
     def _on_end(self, ref: ClaimRef, future: Future[TaskResult]) -> None:
         self._say(lambda: self._ended(ref, future))

@@ -111,8 +111,8 @@ class _Agent:
     def _turn(self) -> bool:
         """One turn of the loop; True when it is time to go."""
         self._link.wait(self._sleep_s(), self._watched())
-        self._exchange()
         self._host.drain()
+        self._exchange()
         self._look_at_device()
         self._flush()
         if _readable(self._stop_fd):

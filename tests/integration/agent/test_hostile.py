@@ -148,8 +148,9 @@ def test_a_result_that_no_message_carries_ends_its_task_and_the_agent_goes_on_ta
     assert outcome.error_hint
     assert process.poll() is None
     assert gateway.outcome(gateway.dispatch(runs.run(BELL, device="dev"))).state is TaskState.COMPLETED
-    renewed = [body.refs for _, body in gateway.of(m.ClaimRenew)]
-    assert not [refs for refs in renewed[-1:] if ref in refs]
+    bodies = [body for _, body in gateway.seen]
+    end = next(n for n, body in enumerate(bodies) if isinstance(body, m.ClaimFinish) and body.ref == ref)
+    assert not [body for body in bodies[end:] if isinstance(body, m.ClaimRenew) and ref in body.refs]
 
 
 def test_a_large_result_arrives_whole_and_the_agent_goes_on_talking(make_agent):
