@@ -21,14 +21,38 @@ HERE = Path(__file__).resolve().parent
 sys.path.insert(0, str(HERE))
 
 from figures import FIGURES, Figure  # noqa: E402
+from loops import bell_sampler, bindings, dependent  # noqa: E402
+from noisy import cold, small, wide  # noqa: E402
 from product import Product  # noqa: E402
+
+#: Every figure, by a name for ``--only``.
+ALL = FIGURES | {
+    "loop": dependent,
+    "bindings": bindings,
+    "sampler": bell_sampler,
+    "cold": cold,
+    "ghz5": small,
+    "wide": wide,
+}
+#: Those measured once more with `gateway.early_dispatch`.
+EARLY = {"loop": dependent, "sampler": bell_sampler}
 
 
 def versions() -> dict[str, str]:
     """Return what the figures depend on."""
     from importlib.metadata import version
 
-    names = ("qmio_jupyter", "pyzmq", "msgspec", "qiskit", "qiskit-aer", "ipython", "ipykernel")
+    names = (
+        "qmio_jupyter",
+        "pyzmq",
+        "msgspec",
+        "numpy",
+        "qiskit",
+        "qiskit-aer",
+        "qiskit-ibm-runtime",
+        "ipython",
+        "ipykernel",
+    )
     return {name: version(name) for name in names} | {
         "python": platform.python_version(),
         "cpus": str(os.cpu_count()),
@@ -54,16 +78,23 @@ def main() -> int:
         "--fast", action="store_true", help="a tenth of the repetitions, to try the bench itself"
     )
     options = parser.parse_args()
-    wanted = [make for name, make in FIGURES.items() if options.only in name]
+    scale = 0.1 if options.fast else 1.0
     figures: list[Figure] = []
-    with tempfile.TemporaryDirectory(prefix="qmio-bench-") as home, Product(Path(home)) as product:
-        for make in wanted:
-            figures += make(product, 0.1 if options.fast else 1.0)
-            print(
-                f"  {figures[-1].name}: {figures[-1].value:.3g} {figures[-1].unit}",
-                file=sys.stderr,
-                flush=True,
-            )
+
+    def add(new: list[Figure]) -> None:
+        figures.extend(new)
+        for figure in new:
+            print(f"  {figure.name}: {figure.value:.3g} {figure.unit}", file=sys.stderr, flush=True)
+
+    with tempfile.TemporaryDirectory(prefix="qmio-bench-") as home:
+        with Product(Path(home)) as product:
+            for name, make in ALL.items():
+                if options.only in name:
+                    add(make(product, scale))
+        with Product(Path(home), "[gateway]\nearly_dispatch = true\n") as product:
+            for name, again in EARLY.items():
+                if options.only in name:
+                    add(again(product, scale, ", early dispatch"))
     print(table(figures))
     now = dt.datetime.now(dt.UTC)
     out = Path("bench-results") / f"{now:%Y-%m-%d}.json"

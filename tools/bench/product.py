@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import tempfile
 import time
 from pathlib import Path
 from typing import Self
@@ -27,6 +28,8 @@ def program(data: bytes, media_type: str) -> Program:
     return Program(digest=digest(data), media_type=media_type, data=data)
 
 
+#: fake-qmio, fake-fez, ideal, echo.
+DEVICES = 4
 ECHO = program(b"echo", OCTETS)
 BELL_QASM3 = program(BELL, QASM3)
 
@@ -37,23 +40,32 @@ def spec(device: str, what: Program, shots: int = 1000) -> TaskSpec:
 
 
 class Product:
-    """An embedded gateway, started on entering and stopped on leaving."""
+    """An embedded gateway with its devices, in a home of its own; started on entering, stopped on leaving."""
 
-    def __init__(self, home: Path) -> None:
+    def __init__(self, home: Path, config: str = "") -> None:
+        self._parent = home
+        self._config = config
         self.home = home
-        os.environ["QMIO_HOME"] = str(home)
-        os.environ.pop("QMIO_CONFIG", None)
+
+    def fresh(self) -> Product:
+        """Return another one: new processes, an empty ledger, nothing cached."""
+        return Product(self._parent, self._config)
 
     def client(self) -> Client:
         """Return a new client, connected."""
-        client = connect()
+        client = connect(environ=self._environ())
         client.ping()
         return client
 
+    def _environ(self) -> dict[str, str]:
+        return os.environ | {"QMIO_HOME": str(self.home), "QMIO_CONFIG": str(self.home / "config.toml")}
+
     def __enter__(self) -> Self:
+        self.home = Path(tempfile.mkdtemp(dir=self._parent))
+        (self.home / "config.toml").write_text(self._config)
         with self.client() as client:
             end = time.monotonic() + 60
-            while not all(view.agents for view in client.devices()) or len(client.devices()) < 2:
+            while not all(view.agents for view in client.devices()) or len(client.devices()) < DEVICES:
                 if time.monotonic() > end:
                     raise TimeoutError("the agents did not come up")
                 time.sleep(0.05)

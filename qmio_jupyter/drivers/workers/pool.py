@@ -230,8 +230,8 @@ class Pool:
                 worker.kill()
         try:
             worker.forget_output()
-            ticket.on_stage("reading")
             worker.channel.send(Job(run=ticket.run, cpu_s=self._limits.cpu_s, clock=ticket.clock))
+            ticket.on_stage("reading")
             outcome, is_good = self._listen(ticket, worker)
         except ChannelClosedError:
             status = worker.exit_status(_DEATH_S)
