@@ -18,7 +18,7 @@ PY = str(BIN / "python")
 
 PURE = ["tests/unit", "tests/property"]
 #: Unit suites that load Qiskit or IPython: no socket and no process either, but not fast enough to be called pure.
-LOADING = ["tests/unit/drivers", "tests/unit/notebook", "tests/property/notebook"]
+LOADING = ["tests/unit/drivers", "tests/unit/emulation", "tests/unit/notebook", "tests/property/notebook"]
 #: Suites with processes, sockets, kernels and builds. Two workers; a file stays on one of them.
 REAL = ["tests/contract", "tests/integration", "tests/acceptance"]
 
