@@ -201,12 +201,16 @@ def _answers(client: Client, configured: Settings) -> Iterator[Check]:
             todo="" if abs(skew) < _SKEW_S else "Synchronise this host's clock (NTP).",
         )
     devices = {view.description.name: view for view in client.devices(_PING_S)}
-    wanted = {agent.device for agent in configured.gateway.agents if agent.start}
+    wanted = {agent.device for agent in configured.gateway.agents if agent.is_started}
     for name in sorted(wanted | set(devices) if not configured.client.gateways else set(devices)):
         view = devices.get(name)
         if view is None or view.state is DeviceState.OFFLINE or not view.agents:
+            note = "" if view is None else view.note
             yield Check(
-                name=f"device {name}", verdict="problem", found="no agent", todo=f"See the log: {state.log}"
+                name=f"device {name}",
+                verdict="problem",
+                found=note or "no agent",
+                todo="Correct its configuration." if note else f"See the log: {state.log}",
             )
         else:
             yield Check(name=f"device {name}", verdict="ok", found=f"{view.state}, {view.queued} queued")

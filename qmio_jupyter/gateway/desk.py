@@ -28,6 +28,7 @@ from qmio_jupyter.gateway.roles import UNANSWERED
 from qmio_jupyter.gateway.sessions import opens_session, renews_session
 from qmio_jupyter.gateway.shipping import Shipping
 from qmio_jupyter.gateway.translate import to_input
+from qmio_jupyter.gateway.troubles import Troubles
 from qmio_jupyter.gateway.turn import Output, Read, Relay, Send, Turn, join, packet, reply, request_of
 from qmio_jupyter.gateway.watchers import Watchers
 from qmio_jupyter.model.access import Enrolment, Role, Session
@@ -72,7 +73,9 @@ class Desk:
         self._estimates = Estimates()
         self._shipping = Shipping(message_bytes=identity.limits.message_bytes)
         self._outgoing = Outgoing(self._links, self._watchers, self.figures, self._session_of)
-        self._questions = Questions(core, identity, self._watchers, self.figures)
+        #: Devices that the shell cannot start; it tells of them here.
+        self.troubles = Troubles()
+        self._questions = Questions(core, identity, self._watchers, self.figures, self.troubles)
         self._questions.connections = self._links.__len__
 
     # ------------------------------------------------------------ life
@@ -186,6 +189,10 @@ class Desk:
             return self._stop(caller)
         if isinstance(body, m.EstimateAnswer):
             return _only(self._estimates.answer(caller, body))
+        if isinstance(body, m.TaskSubmit | m.TaskEstimate):
+            failure = self._trouble(caller, body)
+            if failure is not None:
+                return self._refuse(caller, failure)
         renewal = None if self.is_suspended else self._renewal(caller, now_ms)
         request = to_input(caller.origin, packet)
         if isinstance(body, m.TaskEstimate):
@@ -302,6 +309,12 @@ class Desk:
         key = self._links.key(connection)
         enrolment = None if key is None else self.core.enrolment(key)
         return Role.NONE if enrolment is None else enrolment.role
+
+    def _trouble(self, caller: Caller, body: m.TaskSubmit | m.TaskEstimate) -> m.Failure | None:
+        """Refuse what would wait for an agent that cannot be started; what was accepted before, stays so."""
+        if isinstance(body, m.TaskSubmit) and self.core.view(body.task_id, caller.tenant) is not None:
+            return None
+        return self.troubles.refusal(body.spec.device, self.core.devices)
 
     # ------------------------------------------------------------ sessions
 

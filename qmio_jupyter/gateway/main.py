@@ -202,7 +202,12 @@ async def _serve(
         loop = asyncio.get_running_loop()
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, service.stop)
-        supervisor = Supervisor(devices, places.state, log.event, on_failed=opening.give_up)
+
+        def failed(device: str, reason: str) -> None:
+            opening.give_up(device)
+            desk.troubles.tell(device, reason)
+
+        supervisor = Supervisor(devices, places.state, log.event, on_failed=failed)
         with _announced(places, settings, router, user, started_ms):
             log.event(
                 "listening", endpoint=router.endpoint, epoch=desk.core.epoch, pid=os.getpid(), devices=devices

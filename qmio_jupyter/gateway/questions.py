@@ -11,6 +11,7 @@ from qmio_jupyter.core.calendar import is_holder
 from qmio_jupyter.gateway import refusals
 from qmio_jupyter.gateway.caller import Caller, Identity
 from qmio_jupyter.gateway.metrics import Figures
+from qmio_jupyter.gateway.troubles import Troubles
 from qmio_jupyter.gateway.turn import Output, Read, Ship, reply
 from qmio_jupyter.gateway.watchers import Watchers
 from qmio_jupyter.model.access import Booking, Role
@@ -35,15 +36,20 @@ class Questions:
         Where `task.watch` is noted.
     figures : Figures
         Shown by `gateway.show`.
+    troubles : Troubles
+        Devices that cannot be started, told with the devices.
     """
 
-    def __init__(self, core: Core, identity: Identity, watchers: Watchers, figures: Figures) -> None:
+    def __init__(
+        self, core: Core, identity: Identity, watchers: Watchers, figures: Figures, troubles: Troubles
+    ) -> None:
         self.core = core
         self.store_ok = True
         self.connections: Callable[[], int] = lambda: 0
         self._identity = identity
         self._watchers = watchers
         self._figures = figures
+        self._troubles = troubles
 
     def ask(self, caller: Caller, body: m.Message) -> Output | None:
         """Return the answer to a request, None if it is not one of those answered here."""
@@ -105,7 +111,7 @@ class Questions:
         return Read(connection=caller.connection, request=caller.request, body=body, tenant=caller.tenant)
 
     def _devices_of(self, caller: Caller) -> tuple[DeviceView, ...]:
-        views = self.core.devices(caller.tenant)
+        views = self._troubles.noted(self.core.devices(caller.tenant))
         scope = _scope(caller)
         return tuple(view for view in views if scope is None or view.description.name in scope)
 

@@ -17,6 +17,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Protocol
 
+from qmio_jupyter.gateway.troubles import reason_in
 from qmio_jupyter.transport.sockets import spare_descriptors
 
 #: Pauses before an agent is started again: the first, the longest.
@@ -64,7 +65,7 @@ class Supervisor:
     command : callable, optional
         Gives the argv for a device.
     on_failed : callable, optional
-        Called with a device whose agent cannot be started as it is configured.
+        Called with a device whose agent cannot be started as it is configured, and the reason in one line.
     """
 
     def __init__(
@@ -73,7 +74,7 @@ class Supervisor:
         logs: Path,
         event: Event,
         command: Callable[[str], list[str]] = agent_command,
-        on_failed: Callable[[str], None] = lambda _device: None,
+        on_failed: Callable[[str, str], None] = lambda _device, _reason: None,
     ) -> None:
         self._devices = tuple(devices)
         self._logs = logs
@@ -121,7 +122,7 @@ class Supervisor:
             elif status == EX_CONFIG:
                 pause_s = BACK_OFF_MAX_S
             if status in (EX_CONFIG, NOT_STARTED):
-                self._on_failed(device)
+                self._on_failed(device, reason_in(self._log_of(device)))
             if self._stopping.is_set():
                 self._event("agent ended", device=device, status=status)
                 return
@@ -145,10 +146,13 @@ class Supervisor:
             # Workers it may have left behind are in its group.
             _kill_group(process.pid)
 
+    def _log_of(self, device: str) -> Path:
+        return self._logs / f"agent-{device}.log"
+
     async def _spawn(self, device: str) -> asyncio.subprocess.Process:
         # Connections may hold all descriptors but these.
         with spare_descriptors():
-            output = _open_output(self._logs / f"agent-{device}.log")
+            output = _open_output(self._log_of(device))
             try:
                 return await asyncio.create_subprocess_exec(
                     *self._command(device),

@@ -166,13 +166,14 @@ def test_a_configuration_error_is_not_tried_again_at_once(run, tmp_path):
     async def main():
         events = Events()
         failed = []
+        unwell = python("print('it is unwell'); raise SystemExit(78)")
         supervisor = Supervisor(
-            ["echo"], tmp_path, events, python("raise SystemExit(78)"), on_failed=failed.append
+            ["echo"], tmp_path, events, unwell, on_failed=lambda *told: failed.append(told)
         )
         supervisor.start()
         await events.until(lambda _: events.count("agent ended") == 1)
         assert events.seen[-1][1]["again_in_s"] == supervisor_module.BACK_OFF_MAX_S
-        assert failed == ["echo"]
+        assert failed == [("echo", "it is unwell")]
         await supervisor.stop()
 
     run(main())
