@@ -207,9 +207,8 @@ def _read(
     state: Array, n: int, late: Sequence[Step], readout: Mapping[int, Array], *, is_mixed: bool
 ) -> Iterable[tuple[int, float]]:
     """Return what the measurements at the end give, with probabilities."""
-    diagonal = (
-        np.diagonal(state.reshape(2**n, 2**n)).real if is_mixed else np.abs(state.reshape(-1)) ** 2
-    ).reshape((2,) * n)
+    flat = np.real(np.diagonal(state.reshape(2**n, 2**n))) if is_mixed else np.abs(state.reshape(-1)) ** 2
+    diagonal = flat.reshape((2,) * n)
     for step in late:
         (qubit,) = step.qubits
         axis = n - 1 - qubit

@@ -5,7 +5,6 @@ from __future__ import annotations
 import ast
 import cmath
 import math
-import operator
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, Final
@@ -20,14 +19,12 @@ Array = NDArray[Any]
 _CALL: Final = re.compile(r"(\w+)\s*(?:\((.*)\))?\s+(.*)$", re.DOTALL)
 _PLACE: Final = re.compile(r"(\w+)\s*(?:\[\s*(\d+)\s*\])?$")
 _GATE: Final = re.compile(r"gate\s+(\w+)\s*(?:\(([^)]*)\))?\s*([^{]*)\{([^}]*)\}", re.DOTALL)
-_OPERATIONS: Final[Mapping[type, Callable[..., float]]] = {
-    ast.Add: operator.add,
-    ast.Sub: operator.sub,
-    ast.Mult: operator.mul,
-    ast.Div: operator.truediv,
-    ast.BitXor: operator.pow,  # OpenQASM 2 writes a power as ^
-    ast.USub: operator.neg,
-    ast.UAdd: operator.pos,
+_BINARY: Final[Mapping[type[ast.operator], Callable[[float, float], float]]] = {
+    ast.Add: lambda a, b: a + b,
+    ast.Sub: lambda a, b: a - b,
+    ast.Mult: lambda a, b: a * b,
+    ast.Div: lambda a, b: a / b,
+    ast.BitXor: math.pow,  # OpenQASM 2 writes a power as ^
 }
 
 
@@ -191,9 +188,9 @@ def _value(text: str, names: Mapping[str, float]) -> float:
             case ast.Name(id=name):
                 return {"pi": math.pi, **names}[name]
             case ast.BinOp(left=left, op=op, right=right):
-                return _OPERATIONS[type(op)](value(left), value(right))
-            case ast.UnaryOp(op=op, operand=operand):
-                return _OPERATIONS[type(op)](value(operand))
+                return _BINARY[type(op)](value(left), value(right))
+            case ast.UnaryOp(op=ast.USub(), operand=operand):
+                return -value(operand)
             case ast.Call(func=ast.Name(id=name), args=[argument]):
                 return float(getattr(math, {"ln": "log"}.get(name, name))(value(argument)))
             case _:
