@@ -24,7 +24,11 @@ _ALWAYS: Final = frozenset({"barrier", "break_loop", "continue_loop", "store"})
 
 
 def warm() -> None:
-    """Load what a first compilation loads (Qiskit's plugins, for seconds). Starts no thread."""
+    """Load what a first compilation loads (Qiskit's plugins, for seconds), before a process is forked.
+
+    Starts no thread: above level 0 Qiskit starts one of Rust's, which a forked process would not have and would
+    wait for. Level 0 loads the same plugins.
+    """
     record = DeviceRecord(
         source="warm",
         taken_ms=0,
@@ -39,9 +43,7 @@ def warm() -> None:
     circuit.h(0)
     circuit.cx(0, 1)
     circuit.measure((0, 1), (0, 1))
-    transpiler = Transpiler(record)
-    for level in range(4):
-        transpiler.run(circuit, level=level)
+    Transpiler(record).run(circuit, level=0, layout=(0, 1))
 
 
 class Transpiler:
