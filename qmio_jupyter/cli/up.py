@@ -40,7 +40,7 @@ def command(timeout: float, as_json: bool) -> int:
     deadline = time.monotonic() + timeout
     with client_for(start=True, timeout_s=timeout) as client:
         state = client.gateway()
-        wanted = {agent.device for agent in configured.gateway.agents if agent.start}
+        wanted = {agent.device for agent in configured.gateway.agents if agent.is_started}
         devices = _wait_for_devices(client, wanted, deadline)
     late = sorted(wanted - {view.description.name for view in devices if _is_there(view)})
     document = {

@@ -33,7 +33,7 @@ SILENT_S = 2.0
 class Defaults(msgspec.Struct, frozen=True, kw_only=True):
     """What holds when the line does not say."""
 
-    device: str = "ideal"
+    device: str = "fake-qmio"
     shots: int = 1000
     timeout: float | None = None
     quiet: bool = False

@@ -41,7 +41,9 @@ def counts(home: Home, tmp_path_factory: pytest.TempPathFactory) -> dict[str, An
     cells = [new_code_cell("%load_ext qmio_jupyter")]
     for number, name in enumerate(EXPECTED):
         program = (PROGRAMS / f"{name}.qasm").read_text()
-        cell = new_code_cell(f"%%qpu -n {SHOTS} --seed 5 -o r{number} {OPTIONS.get(name, '')}\n{program}")
+        cell = new_code_cell(
+            f"%%qpu -d ideal -n {SHOTS} --seed 5 -o r{number} {OPTIONS.get(name, '')}\n{program}"
+        )
         cell.metadata["tags"] = ["raises-exception"]
         cells.append(cell)
         cells.append(new_code_cell(f"print(r{number}.counts())"))

@@ -24,6 +24,11 @@ def test_it_is_committed_clean() -> None:
             assert cell.execution_count is None
 
 
+def _counts(table: str) -> dict[str, int]:
+    """Return the counts of a result's table."""
+    return {key: int(n) for key, n in re.findall(r"^([01]+) +(\d+) ", table, re.MULTILINE)}
+
+
 @pytest.mark.slow
 def test_it_runs_top_to_bottom(home: Home, tmp_path: Path) -> None:
     notebook = nbformat.read(QUICKSTART, as_version=4)
@@ -42,18 +47,26 @@ def test_it_runs_top_to_bottom(home: Home, tmp_path: Path) -> None:
             o.get("text", "") or o.get("data", {}).get("text/plain", "") for o in cells[cell_id].outputs
         )
 
-    assert "ideal" in text("devices")
+    for device in ("fake-qmio", "ideal", "echo"):
+        assert device in text("devices")
     assert "completed, 1000 shots" in text("bell")
-    assert re.search(r"^00 +\d+ ", text("bell"), re.MULTILINE)
+    bell, ideal, real = (_counts(text(cell)) for cell in ("bell", "ideal", "real"))
+    for noisy in (bell, real):
+        assert set(noisy) == {"00", "01", "10", "11"}
+        assert noisy["00"] + noisy["11"] > 750
+    assert set(ideal) == {"00", "11"}
     assert "ghz" in text("ghz")
     assert "circuit 3 of 3" in text("several")
     assert "binding 5 of 5" in text("sweep")
-    assert "theta = 3.14: measured 1 in 1.00, expected 1.00" in text("sweep-read")
+    first, *_, last = re.findall(r"measured 1 in (\S+), expected (\S+)", text("sweep-read"))
+    assert (first[1], last[1]) == ("0.00", "1.00")
+    assert float(first[0]) < 0.2
+    assert 0.8 < float(last[0]) < 1
     (error,) = cells["mistake"].outputs[-1:]
     assert error.output_type == "error"
     assert len(error.traceback) == 1
     assert re.search(r"line 6\b", error.traceback[0])
-    assert "later, on ideal, completed" in text("attach")
+    assert "later, on fake-qmio, completed" in text("attach")
     for cell in notebook.cells:
         raised = [o for o in cell.get("outputs", []) if o.output_type == "error"]
         assert bool(raised) == (cell.id == "mistake")

@@ -55,7 +55,8 @@ key_file = "/home/me/key"
 def test_no_file_means_the_defaults(tmp_path: Path) -> None:
     settings = load({"HOME": str(tmp_path)})
     assert settings == Settings()
-    assert [agent.device for agent in settings.gateway.agents] == ["ideal", "echo"]
+    assert [agent.device for agent in settings.gateway.agents] == ["fake-qmio", "fake-fez", "ideal", "echo"]
+    assert settings.client.default_device == "fake-qmio"
     assert settings.gateway.endpoint == "tcp://127.0.0.1:*"
     assert settings.gateway.idle_s == 900
     assert settings.client.gateways == ()
@@ -168,3 +169,25 @@ def test_a_driver_that_is_not_installed_is_named_with_the_nearest() -> None:
         check_drivers(wrong)
     by_hand = parse(b'[[gateway.agents]]\ndevice = "mine"\ndriver = "ideel"\nstart = false\n')
     check_drivers(by_hand)
+
+
+def test_an_agent_whose_package_is_missing_is_not_started_nor_is_its_driver_missed() -> None:
+    text = '[[gateway.agents]]\ndevice = "mine"\ndriver = "ideel"\nneeds = "{}"\n'
+    there, missing = (parse(text.format(name).encode()) for name in ("json", "no_such_package"))
+    assert there.gateway.agents[0].is_started
+    assert not missing.gateway.agents[0].is_started
+    check_drivers(missing)
+    with pytest.raises(ConfigError, match="ideel"):
+        check_drivers(there)
+
+
+def test_only_a_packages_own_name_can_be_needed() -> None:
+    with pytest.raises(ConfigError, match="needs"):
+        parse(b'[[gateway.agents]]\ndevice = "mine"\ndriver = "echo"\nneeds = "a.b"\n')
+
+
+def test_fez_is_there_with_its_package_and_nobody_waits_for_it_without() -> None:
+    fez = GatewaySettings().agent("fake-fez")
+    assert fez.needs == "qiskit_ibm_runtime"
+    assert fez.options["warm"] == "no"
+    assert GatewaySettings().agent("fake-qmio").options == {"calibration": "qmio"}

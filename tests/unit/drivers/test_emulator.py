@@ -22,7 +22,8 @@ BELL = runs.qasm3("qubit[2] q; bit[2] c; h q[0]; cx q[0], q[1]; c = measure q;")
 class PlayedPool(Pool):
     """Takes jobs and starts no process."""
 
-    def __init__(self, module, size, limits):
+    def __init__(self, module, size, limits, *, is_warm=True):
+        self.is_warm = is_warm
         self.module, self.size, self.limits = module, size, limits
         self.started = []
         self.answer = Future()
@@ -66,6 +67,14 @@ def test_a_calibration_may_be_a_file(make, tmp_path):
     assert again.snapshot().snapshot_id == snapshot.snapshot_id
 
 
+def test_a_calibration_that_is_none_is_named(make, tmp_path):
+    file = tmp_path / "broken.json"
+    file.write_text("{}")
+    with pytest.raises(ConfigError, match=r"broken\.json") as caught:
+        make(calibration=str(file))
+    assert caught.value.code.startswith("config")
+
+
 def test_the_clock_is_the_calibrations_unless_configured(make):
     clock = make().describe().clock
     assert clock.t0_s == 0.4
@@ -89,6 +98,11 @@ def test_a_device_that_always_keeps_its_clock_runs_one_task_at_a_time(make):
     told = make(pace="real", workers="4").describe()
     assert (told.pace, told.parallel, told.cost) == ("real", 1, told.clock)
     assert make(workers="4").describe().parallel == 4
+
+
+def test_workers_may_wait_for_the_first_task(make):
+    assert make().pool.is_warm
+    assert not make(warm="no").pool.is_warm
 
 
 @pytest.mark.parametrize(
@@ -150,7 +164,7 @@ def test_the_agents_process_imports_no_quantum_software():
     """Neither the module nor a device of it: an agent stays small and starts fast."""
     script = (
         "import sys; from qmio_jupyter.drivers import emulator\n"
-        "emulator.Pool = lambda *given: None\n"
+        "emulator.Pool = lambda *given, **more: None\n"
         "driver = emulator.make('fake', {}); driver.describe(); driver.snapshot()\n"
         "print(sorted({'qiskit', 'numpy', 'qiskit_aer', 'qiskit_ibm_runtime'} & set(sys.modules)))"
     )

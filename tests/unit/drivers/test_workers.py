@@ -87,11 +87,11 @@ class PlayedServer:
 def make_pool(monkeypatch):
     made = []
 
-    def make(*answers, size=1):
+    def make(*answers, size=1, **more):
         server = PlayedServer(list(answers))
         monkeypatch.setattr(pools, "ForkServer", lambda module, memory_bytes: server)
         limits = pools.PoolLimits(memory_bytes=1, cpu_s=1, wall_s=SOON_S, compile_s=SOON_S)
-        made.append(pools.Pool("played", size, limits))
+        made.append(pools.Pool("played", size, limits, **more))
         return made[-1], server
 
     yield make
@@ -262,3 +262,11 @@ def test_those_that_keep_the_clock_have_the_device_one_by_one(make_pool):
     go_on["second"].set()
     assert futures["second"].result(SOON_S)
     assert order[-1] == "second"
+
+
+def test_a_pool_that_is_not_warm_has_no_worker_before_its_first_job_and_then_keeps_one(make_pool):
+    pool, server = make_pool(good, good, is_warm=False)
+    assert server.workers == []
+    assert run_one(pool).result(SOON_S).is_final
+    assert run_one(pool).result(SOON_S).is_final
+    assert len(server.workers) == 1

@@ -79,7 +79,7 @@ class FakeClient:
         self.specs: dict[str, TaskSpec] = {}
         self.programs: dict[str, Any] = {}
         self.records: dict[str, TaskRecord] = {}
-        self.known = {name: device_view(name) for name in ("ideal", "echo")}
+        self.known = {name: device_view(name) for name in ("fake-qmio", "echo")}
         self.closed = False
         self.estimated: list[tuple[TaskSpec, tuple[Program, ...], float]] = []
         self.cancelled: list[str] = []

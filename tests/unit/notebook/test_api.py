@@ -102,8 +102,8 @@ def test_tasks_status_attach_cancel_result(fake: Any) -> None:
 
 
 def test_devices_and_session(fake: Any) -> None:
-    assert [v.description.name for v in qmio_jupyter.devices()] == ["ideal", "echo"]
-    assert qmio_jupyter.device().description.name == "ideal"
+    assert [v.description.name for v in qmio_jupyter.devices()] == ["fake-qmio", "echo"]
+    assert qmio_jupyter.device().description.name == "fake-qmio"
     assert qmio_jupyter.session().tenant == "local/me"
 
 

@@ -111,7 +111,7 @@ def test_in_a_cell_only_its_first_line_is_ours(
 
 
 def test_devices_tasks_and_variables_in_the_shell(shell: Any, fake: Any) -> None:
-    assert complete(shell, "%%qpu -d ")[0] == ["ideal"]  # the configured one: no link yet, and none is made
+    assert complete(shell, "%%qpu -d ")[0] == ["fake-qmio"]  # the configured one: no link yet, and none is made
     assert fake.asked == []
     shell.user_ns["bell"] = "OPENQASM 3.0;"
     shell.user_ns["other"] = "text"
@@ -121,7 +121,7 @@ def test_devices_tasks_and_variables_in_the_shell(shell: Any, fake: Any) -> None
     assert not {"In", "Out", "exit", "get_ipython"} & set(offered)
     assert complete(shell, "%qpu run oth")[0] == ["other"]
     link.client()
-    assert complete(shell, "%%qpu -d ")[0] == ["ideal", "echo"]
+    assert complete(shell, "%%qpu -d ")[0] == ["fake-qmio", "echo"]
 
 
 @pytest.mark.parametrize(
@@ -146,11 +146,11 @@ def test_a_gateway_that_runs_is_asked_before_the_kernels_own_link_exists(
     path.touch()
     monkeypatch.setattr(connection, "read", lambda where: "written" if where == path else None)
     monkeypatch.setattr(connection, "is_alive", lambda written: written == "written")
-    assert complete(shell, "%%qpu -d ")[0] == ["ideal", "echo"]
+    assert complete(shell, "%%qpu -d ")[0] == ["fake-qmio", "echo"]
     assert [how["start"] for how in made] == [False]
     assert found.closed
     assert link.current() is None
-    assert complete(shell, "%%qpu -d ")[0] == ["ideal", "echo"]
+    assert complete(shell, "%%qpu -d ")[0] == ["fake-qmio", "echo"]
     assert len(made) == 1
 
 
@@ -172,7 +172,7 @@ def test_a_tab_is_not_held_up_and_a_late_answer_is_there_for_the_next(
     assert words.get("devices") == []
     answer.set()
     assert answered.wait(30)
-    assert words.get("devices") == ["ideal", "echo"]
+    assert words.get("devices") == ["fake-qmio", "echo"]
 
 
 def test_a_tab_never_starts_a_gateway(fake: Any) -> None:
@@ -187,8 +187,8 @@ def test_names_are_remembered_for_a_moment_and_kept_when_the_gateway_is_slow(
     now = [0.0]
     words = Words(lambda: now[0])
     link.client()
-    assert words.get("devices") == ["ideal", "echo"]
-    assert words.get("devices") == ["ideal", "echo"]
+    assert words.get("devices") == ["fake-qmio", "echo"]
+    assert words.get("devices") == ["fake-qmio", "echo"]
     assert fake.asked == ["devices"]
     deadlines = []
 
@@ -198,7 +198,7 @@ def test_names_are_remembered_for_a_moment_and_kept_when_the_gateway_is_slow(
 
     monkeypatch.setattr(fake, "devices", slow)
     now[0] = 3.0
-    assert words.get("devices") == ["ideal", "echo"]
+    assert words.get("devices") == ["fake-qmio", "echo"]
     assert deadlines == [0.2]
-    assert words.get("devices") == ["ideal", "echo"]
+    assert words.get("devices") == ["fake-qmio", "echo"]
     assert deadlines == [0.2]

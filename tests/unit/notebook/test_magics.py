@@ -57,7 +57,7 @@ def test_a_cell_runs_and_shows_a_table(shell: Any, fake: Any, capsys: pytest.Cap
     out = capsys.readouterr().out
     assert re.search(r"^00 +500 +50\.0 % ", out, re.MULTILINE)
     assert re.search(r"^11 +500 +50\.0 % ", out, re.MULTILINE)
-    assert "on ideal, completed, 1000 shots, seed 7" in out
+    assert "on fake-qmio, completed, 1000 shots, seed 7" in out
     handle = shell.user_ns["_qpu"]
     assert isinstance(handle, TaskHandle)
     assert handle.counts() == [("00", 500), ("11", 500)]
@@ -83,7 +83,7 @@ def test_every_option_reaches_the_task(shell: Any, fake: Any) -> None:
 def test_defaults(shell: Any, fake: Any) -> None:
     run(shell, f"%%qpu\n{BELL}")
     spec = spec_of(fake)
-    assert (spec.device, spec.items[0].shots, spec.label) == ("ideal", 1000, "")
+    assert (spec.device, spec.items[0].shots, spec.label) == ("fake-qmio", 1000, "")
     assert spec.options == type(spec.options)()
 
 
@@ -385,7 +385,7 @@ def test_result(shell: Any, two_tasks: list[str], capsys: pytest.CaptureFixture[
 
 def test_devices_session_and_calibration(shell: Any, fake: Any, capsys: pytest.CaptureFixture[str]) -> None:
     assert "The echo device" in shown(shell, capsys, "%qpu devices")
-    assert re.search(r"^device +ideal$", shown(shell, capsys, "%qpu device"), re.MULTILINE)
+    assert re.search(r"^device +fake-qmio$", shown(shell, capsys, "%qpu device"), re.MULTILINE)
     assert re.search(r"^device +echo$", shown(shell, capsys, "%qpu device echo"), re.MULTILINE)
     assert "local/me" in shown(shell, capsys, "%qpu session")
     assert "no calibration yet" in refused(shell, "%qpu calibration", NotYetError)
@@ -404,13 +404,13 @@ def test_what_is_not_there_yet_fails_in_one_line(shell: Any, line: str) -> None:
 
 
 def test_config(shell: Any, fake: Any, capsys: pytest.CaptureFixture[str]) -> None:
-    assert re.search(r"^device +ideal$", shown(shell, capsys, "%qpu config"), re.MULTILINE)
+    assert re.search(r"^device +fake-qmio$", shown(shell, capsys, "%qpu config"), re.MULTILINE)
     run(shell, "%qpu config device=echo shots=33 quiet=true")
     run(shell, f"%%qpu\n{BELL}")
     assert (spec_of(fake).device, spec_of(fake).total_shots) == ("echo", 33)
     assert "outcome" not in capsys.readouterr().out
     run(shell, "%qpu config device=none quiet=false")
-    assert link.defaults().device == "ideal"
+    assert link.defaults().device == "fake-qmio"
     for line, says in [
         ("shot=5", "Did you mean shots?"),
         ("shots=0", "is expected"),
