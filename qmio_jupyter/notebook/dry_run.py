@@ -33,9 +33,12 @@ def dry_run_text(run: DryRun, most_lines: int | None = MOST_LINES) -> str:
     blocks.append(
         facts(
             [
-                ("device time", "" if run.device_s is None else duration(run.device_s)),
-                ("simulation", duration(run.predicted_s) if run.predicted_s else ""),
-                ("cost", f"{duration(run.cost_s)} of device time, as the queue counts it"),
+                (
+                    "device time",
+                    "" if run.device_s is None else f"{duration(run.device_s)} at the device's own pace",
+                ),
+                ("computing", duration(run.predicted_s) if run.predicted_s else ""),
+                ("cost", f"{duration(run.cost_s)} of your share of the device"),
             ]
         )
     )

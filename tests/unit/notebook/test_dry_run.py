@@ -55,9 +55,9 @@ def test_a_cell_shows_it_and_queues_nothing(
         "bit[2] c;\n"
         "ecr $4, $3;\n"
         "\n"
-        "device time  2 s\n"
-        "simulation   10 ms\n"
-        "cost         2 s of device time, as the queue counts it\n"
+        "device time  2 s at the device's own pace\n"
+        "computing    10 ms\n"
+        "cost         2 s of your share of the device\n"
     )
 
 
@@ -98,7 +98,7 @@ def test_what_is_unknown_is_not_told() -> None:
         "\n"
         "program  5 shots\n"
         "\n"
-        "cost  0 ms of device time, as the queue counts it"
+        "cost  0 ms of your share of the device"
     )
 
 
