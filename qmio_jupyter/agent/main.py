@@ -86,12 +86,13 @@ class _Agent:
         self._orphan_since: float | None = None
         self._link = GatewayLink(settings.device, places, log)
         self._driver: DeviceDriver = registry.make(settings.driver, settings.device, driver_options(settings))
+        self._snapshot = self._driver.snapshot()
         self._protocol = AgentProtocol(
             agent_id(name, this_host()),
             time.time_ns() // 1_000_000,
             self._driver.describe(),
             self._state(),
-            self._driver.snapshot(),
+            self._snapshot,
             settings.credit,
             software=f"qmio_jupyter/{__version__}",
         )
@@ -145,7 +146,11 @@ class _Agent:
 
     def _look_at_device(self) -> None:
         if self._orphan_since is None:
-            self._protocol.device_changed(self._state(), self._driver.snapshot())
+            snapshot = self._driver.snapshot()
+            # A device calibrated anew may describe itself anew.
+            description = None if snapshot is self._snapshot else self._driver.describe()
+            self._snapshot = snapshot
+            self._protocol.device_changed(self._state(), snapshot, description=description)
 
     def _state(self) -> DeviceState:
         """Return the device's state, but never busy: the gateway knows that from its claims."""

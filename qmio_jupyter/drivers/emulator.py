@@ -9,18 +9,18 @@ the other, whatever the number of workers.
 
 from __future__ import annotations
 
+import logging
+import time
 from collections.abc import Mapping
 from concurrent.futures import Future
-from pathlib import Path
 from statistics import median
 from typing import Final
 
 from msgspec.structs import replace
 
-from qmio_jupyter.calibration.read import read_calibration
 from qmio_jupyter.calibration.record import DeviceRecord
-from qmio_jupyter.calibration.samples import SAMPLES, sample
 from qmio_jupyter.calibration.snapshots import to_snapshot
+from qmio_jupyter.calibration.watching import WatchedCalibration
 from qmio_jupyter.drivers.options import Options
 from qmio_jupyter.drivers.pace import device_s
 from qmio_jupyter.drivers.workers.pool import Pool, PoolLimits
@@ -49,6 +49,9 @@ _SETTINGS: Final = (
     "batch_shots",
     "warm",
 )
+#: Seconds between two looks at where the calibration comes from.
+LOOK_S: Final = 30.0
+_LOG: Final = logging.getLogger(__name__)
 _WORKER: Final = "qmio_jupyter.drivers.aer.worker"
 #: Seconds before a binding's first shot unless configured: what a control system takes to compile and load a small
 #: program (Qmio's own server takes 0.2 to 0.6 s for a Bell pair, alone).
@@ -85,12 +88,11 @@ class EmulatorDriver:
     def __init__(self, name: str, options: Mapping[str, str]) -> None:
         settings = Options(options, _SETTINGS, name)
         self._name = name
-        which = settings.text("calibration", "qmio")
-        self._record = sample(which) if which in SAMPLES else read_calibration(Path(which).expanduser())
-        self._snapshot = to_snapshot(self._record, name)
-        self._clock = _clock(self._record, settings)
+        self._settings = settings
+        self._calibration = WatchedCalibration(settings.text("calibration", "qmio"))
         self._workers = settings.integer("workers", 1, at_least=1, at_most=256)
-        self._description = self._describe(settings)
+        self._adopt(self._calibration.record)
+        self._look_at_s = time.monotonic() + LOOK_S
         limits = PoolLimits(
             memory_bytes=settings.integer("memory_bytes", 4 * 2**30, at_least=2**30),
             cpu_s=settings.number("cpu_s", 600.0, at_least=0.01),
@@ -108,8 +110,14 @@ class EmulatorDriver:
         """Return the device's description."""
         return self._description
 
-    def _describe(self, settings: Options) -> DeviceDescription:
-        record = self._record
+    def _adopt(self, record: DeviceRecord) -> None:
+        """Be the device of `record` from now on; runs that have begun keep theirs."""
+        self._snapshot = to_snapshot(record, self._name)
+        self._clock = _clock(record, self._settings)
+        self._description = self._describe(record)
+
+    def _describe(self, record: DeviceRecord) -> DeviceDescription:
+        settings = self._settings
         pace = settings.text("pace", "fast", among=("fast", "real"))
         return DeviceDescription(
             name=self._name,
@@ -129,12 +137,25 @@ class EmulatorDriver:
         )
 
     def state(self) -> DeviceState:
-        """Return ``busy`` while a worker has a job."""
+        """Return ``busy`` while a worker has a job; ``degraded`` if its newest calibration cannot be used."""
+        if self._calibration.problem:
+            return DeviceState.DEGRADED
         return DeviceState.BUSY if self._pool.running else DeviceState.IDLE
 
     def snapshot(self) -> Snapshot | None:
-        """Return the calibration that this device emulates."""
+        """Return the calibration that this device emulates: asked for often, looked at anew every `LOOK_S`."""
+        now_s = time.monotonic()
+        if now_s >= self._look_at_s:
+            self._look_at_s = now_s + LOOK_S
+            self._look()
         return self._snapshot
+
+    def _look(self) -> None:
+        before = self._calibration.problem
+        if self._calibration.look():
+            self._adopt(self._calibration.record)
+        if (problem := self._calibration.problem) not in ("", before):
+            _LOG.warning("%s keeps its calibration; the newest: %s", self._name, problem)
 
     def start(self, run: Run, on_partial: OnPartial, on_stage: OnStage) -> Future[TaskResult]:
         """Queue a run for the next free worker; one that keeps the clock, behind all others that do."""

@@ -8,7 +8,7 @@ from dataclasses import replace
 import pytest
 
 from qmio_jupyter.calibration.samples import sample
-from qmio_jupyter.calibration.snapshots import record_of
+from qmio_jupyter.calibration.snapshots import record_of, to_snapshot
 from qmio_jupyter.drivers import emulator
 from qmio_jupyter.drivers.workers.pool import Pool
 from qmio_jupyter.errors import ConfigError, DeviceError, ProgramError
@@ -26,6 +26,7 @@ class PlayedPool(Pool):
         self.is_warm = is_warm
         self.module, self.size, self.limits = module, size, limits
         self.started = []
+        self._current = {}
         self.answer = Future()
 
     def start(self, run, on_partial, on_stage, *, clock=None):
@@ -87,11 +88,12 @@ def test_the_clock_is_the_calibrations_unless_configured(make):
     assert ours.cost != ours.clock
 
 
-def test_a_calibration_without_times_still_has_a_clock(make, monkeypatch):
+def test_a_calibration_without_times_still_has_a_clock(make, tmp_path):
     record = sample("qmio")
     bare = replace(record, qubits=tuple(replace(q, t1_s=None, readout_s=None) for q in record.qubits))
-    monkeypatch.setattr(emulator, "sample", lambda name: bare)
-    assert make().describe().clock == CostModel(t0_s=0.4, per_shot_s=5e-4 + 2e-6)
+    file = tmp_path / "bare.json"
+    file.write_bytes(to_snapshot(bare, "any").data)
+    assert make(calibration=str(file)).describe().clock == CostModel(t0_s=0.4, per_shot_s=5e-4 + 2e-6)
 
 
 def test_a_device_that_always_keeps_its_clock_runs_one_task_at_a_time(make):
@@ -172,3 +174,57 @@ def test_the_agents_process_imports_no_quantum_software():
         [sys.executable, "-c", script], capture_output=True, text=True, timeout=60, check=True
     )
     assert said.stdout.strip() == "[]"
+
+
+@pytest.fixture
+def daily(make, tmp_path, monkeypatch):
+    """A device whose calibration is a file, looked at whenever it is asked."""
+    monkeypatch.setattr(emulator, "LOOK_S", 0.0)
+    file = tmp_path / "today.json"
+    record = sample("qmio")
+    file.write_bytes(to_snapshot(record, "any").data)
+    return make(calibration=str(file)), file, record
+
+
+def test_a_new_calibration_is_a_new_snapshot(daily):
+    driver, file, record = daily
+    before = driver.snapshot()
+    assert driver.snapshot() is before
+    slow = tuple(replace(qubit, t1_s=2 * qubit.t1_s) for qubit in record.qubits)
+    dead = tuple(replace(gate, error=1.0) if gate.qubits == (15, 8) else gate for gate in record.gates)
+    fresh = replace(record, taken_ms=record.taken_ms + 1, qubits=slow, gates=dead)
+    file.write_bytes(to_snapshot(fresh, "any").data)
+    after = driver.snapshot()
+    assert after.taken_ms == before.taken_ms + 1
+    assert record_of(after) == fresh
+    assert driver.describe().clock.per_shot_s > 2.5e-4 + record_readout(record)
+    assert set(record.couplings) - set(driver.describe().couplings) == {(15, 8)}
+    assert driver.state() == "idle"
+
+
+def test_a_broken_calibration_degrades_the_device_and_is_said_once(daily, caplog):
+    driver, file, _ = daily
+    before, good = driver.snapshot(), file.read_bytes()
+    file.write_text("{}")
+    for _ in range(3):
+        assert driver.snapshot() is before
+    assert driver.state() == "degraded"
+    (told,) = caplog.records
+    assert "fake keeps its calibration; the newest: [config.calibration]" in told.getMessage()
+    assert f"{file}: no calibration of a known shape" in told.getMessage()
+    file.write_bytes(good)
+    assert driver.snapshot() is before
+    assert driver.state() == "idle"
+
+
+def test_it_is_not_looked_at_all_the_time(make, tmp_path, monkeypatch):
+    file = tmp_path / "today.json"
+    file.write_bytes(to_snapshot(sample("qmio"), "any").data)
+    driver = make(calibration=str(file))
+    file.write_text("{}")
+    driver.snapshot()
+    assert driver.state() == "idle"
+
+
+def record_readout(record):
+    return max(qubit.readout_s for qubit in record.qubits)
