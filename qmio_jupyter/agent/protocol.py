@@ -21,6 +21,7 @@ from collections import OrderedDict
 from collections.abc import Iterable
 from typing import Final
 
+from qmio_jupyter.agent.ends import failed, message_bytes, not_an_agent, too_large
 from qmio_jupyter.agent.estimates import Estimates, refused
 from qmio_jupyter.agent.events import AbortRun, Announced, Event, LeaseLapsed, Refused, StartRun
 from qmio_jupyter.agent.held import HeldClaim, Life
@@ -32,8 +33,6 @@ from qmio_jupyter.model.dry_run import DryRun
 from qmio_jupyter.model.ids import AgentId
 from qmio_jupyter.model.result import Outcome, TaskResult
 from qmio_jupyter.model.task import ClaimRef, ErrorInfo, TaskState
-from qmio_jupyter.wire.codec import encode
-from qmio_jupyter.wire.frames import size_of
 from qmio_jupyter.wire.messages import (
     AgentAnnounce,
     AgentWelcome,
@@ -317,7 +316,7 @@ class AgentProtocol:
             outcome = Outcome(state=TaskState.CANCELLED, device_s=outcome.device_s)
         final = ClaimFinish(ref=ref, outcome=outcome)
         if not self._fits(final):
-            final = _too_large(final, message_bytes(final), self._limits.message_bytes)
+            final = too_large(final, message_bytes(final), self._limits.message_bytes)
         self._end(claim, final)
         return self._start_ready()
 
@@ -334,7 +333,7 @@ class AgentProtocol:
             claim.progress = None
         elif isinstance(claim.final, ClaimFinish) and claim.final.outcome.error_code != error.code:
             size = message_bytes(body)
-            self._end(claim, _too_large(claim.final, size, self._limits.message_bytes))
+            self._end(claim, too_large(claim.final, size, self._limits.message_bytes))
 
     def estimated(self, number: int, outcome: DryRun | QmioError) -> None:
         """Say what came of a dry run; it is said once, and to nobody if the link has changed since."""
@@ -438,7 +437,7 @@ class AgentProtocol:
         self._limits = welcome.limits
         if welcome.role is not Role.AGENT:
             self._handshake_id = 0
-            return [Refused(_not_an_agent(welcome.role))]
+            return [Refused(not_an_agent(welcome.role))]
         self._is_hello_done = True
         self._handshake_wait = RETRY_S
         self._announce()
@@ -613,14 +612,8 @@ class AgentProtocol:
             self._greet()
         elif isinstance(claim.final, ClaimFinish) and claim.final.outcome.state is TaskState.COMPLETED:
             # The gateway will not take this result: the task must still end, and say why.
-            outcome = Outcome(
-                state=TaskState.FAILED,
-                error_code=error.code,
-                error_message=f"the gateway refused the result: {error.message}",
-                error_hint=error.hint,
-                device_s=claim.final.outcome.device_s,
-            )
-            self._end(claim, ClaimFinish(ref=ref, outcome=outcome))
+            device_s = claim.final.outcome.device_s
+            self._end(claim, failed(ref, error, f"the gateway refused the result: {error.message}", device_s))
 
     def _fetch_refused(self, ref: ClaimRef, error: QmioError) -> list[Event]:
         claim = self._claims.get(ref)
@@ -629,13 +622,7 @@ class AgentProtocol:
         if error.code in ("task.stale_claim", "task.unknown"):
             self._forget(ref, is_recorded=False)
         elif error.code == "program.missing":
-            outcome = Outcome(
-                state=TaskState.FAILED,
-                error_code=error.code,
-                error_message=error.message,
-                error_hint=error.hint,
-            )
-            self._end(claim, ClaimFinish(ref=ref, outcome=outcome))
+            self._end(claim, failed(ref, error, error.message))
         return self._start_ready()
 
     def _note_epoch(self, epoch: int) -> None:
@@ -806,28 +793,3 @@ class AgentProtocol:
 
     def _last_renewal(self) -> float:
         return max((at for at, _ in self._renew_sent.values()), default=self._now - STAGE_S)
-
-
-def message_bytes(body: Message) -> int:
-    """Return how many bytes a message takes on the wire, as its limit counts them."""
-    return size_of(encode(Packet(Envelope(body=body))))
-
-
-def _too_large(final: ClaimFinish, size: int, most: int) -> ClaimFinish:
-    """Return the end of a claim whose own end fits in no message."""
-    outcome = Outcome(
-        state=TaskState.FAILED,
-        error_code="limit.size",
-        error_message=f"the result takes {size} bytes, a message carries {most}",
-        error_hint="Ask for fewer shots, items or bindings, or leave out memory.",
-        device_s=final.outcome.device_s,
-    )
-    return ClaimFinish(ref=final.ref, outcome=outcome)
-
-
-def _not_an_agent(role: Role) -> QmioError:
-    return from_code(
-        "auth.role",
-        f"the gateway knows this key as {role.value!r}, not as an agent's",
-        hint="Enrol the agent's key for its device.",
-    )

@@ -8,8 +8,9 @@ from itertools import pairwise
 import msgspec
 import pytest
 
+from qmio_jupyter.agent.ends import message_bytes
 from qmio_jupyter.agent.events import AbortRun, Announced, LeaseLapsed, Refused, StartRun
-from qmio_jupyter.agent.protocol import FETCH_S, RETRY_LONGEST_S, WORD_S, AgentProtocol, message_bytes
+from qmio_jupyter.agent.protocol import FETCH_S, RETRY_LONGEST_S, WORD_S, AgentProtocol
 from qmio_jupyter.errors import LimitError
 from qmio_jupyter.model.access import Role
 from qmio_jupyter.model.device import DeviceDescription, DeviceState, Snapshot
