@@ -16,7 +16,7 @@ from qmio_jupyter.core.refusal import refusal
 from qmio_jupyter.core.reports import renew_lease
 from qmio_jupyter.core.state import Agent, Claim, Device, Draft, State
 from qmio_jupyter.model.access import Enrolment, Role
-from qmio_jupyter.model.device import DeviceDescription, DeviceState
+from qmio_jupyter.model.device import DeviceDescription, DeviceState, Snapshot
 from qmio_jupyter.model.ids import KeyId, check_name, digest
 from qmio_jupyter.model.task import ClaimRef, TaskState
 
@@ -104,11 +104,25 @@ def _take_note(device: Device, message: Announce, before: Agent | None) -> None:
 def _update_row(state: State, device: Device, message: Announce, draft: Draft) -> None:
     row = replace(device.row, description=message.description, state=_state_of(device))
     snapshot = message.snapshot
-    is_newer = snapshot is not None and snapshot.taken_ms >= (row.snapshot_ms or 0)
-    if snapshot is not None and is_newer and snapshot.snapshot_id != row.snapshot_id:
-        row = replace(row, snapshot_id=snapshot.snapshot_id, snapshot_ms=snapshot.taken_ms)
-        draft.records.append(SnapshotSaved(snapshot=snapshot))
+    if snapshot is not None and _supersedes(snapshot, message.incarnation, row):
+        if snapshot.snapshot_id != row.snapshot_id:
+            draft.records.append(SnapshotSaved(snapshot=snapshot))
+        row = replace(
+            row,
+            snapshot_id=snapshot.snapshot_id,
+            snapshot_ms=snapshot.taken_ms,
+            snapshot_incarnation=max(row.snapshot_incarnation, message.incarnation),
+        )
     _save_row(state, device, row, draft)
+
+
+def _supersedes(snapshot: Snapshot, incarnation: int, row: DeviceRow) -> bool:
+    """Return whether a snapshot is the device's current one from now on.
+
+    The newest is, whoever announces it; an agent that comes back with what it had changes nothing. One started
+    since may bring an older one: it was configured anew.
+    """
+    return snapshot.taken_ms >= (row.snapshot_ms or 0) or incarnation > row.snapshot_incarnation
 
 
 def _save_row(state: State, device: Device, row: DeviceRow, draft: Draft) -> None:
