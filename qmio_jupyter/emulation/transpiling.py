@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import warnings
 from collections import OrderedDict
 from collections.abc import Sequence
 from typing import Any, Final
 
 from qiskit import QuantumCircuit
-from qiskit.transpiler import PassManager, generate_preset_pass_manager
+from qiskit.transpiler import PassManager, StagedPassManager, generate_preset_pass_manager
+from qiskit.transpiler.passes import CollectCliffords, HighLevelSynthesis
 from qiskit.transpiler.target import Target
 
 from qmio_jupyter.calibration.record import DeviceRecord, Gate, Qubit
@@ -19,6 +21,8 @@ from qmio_jupyter.errors import ProgramError
 _KEPT: Final = 16
 #: From here on the transpiler makes new two-qubit blocks of what it finds, Clifford or not.
 _RESYNTHESES: Final = 2
+#: What Clifford circuits are written in on their way to the device's gates.
+_CLIFFORD_BASIS: Final = ("h", "s", "sdg", "cx", "x", "y", "z", "sx", "sxdg", "id")
 #: Known to every circuit.
 _ALWAYS: Final = frozenset({"barrier", "break_loop", "continue_loop", "store"})
 
@@ -63,7 +67,7 @@ class Transpiler:
     def __init__(self, record: DeviceRecord) -> None:
         self.target: Target = targets.build(record)
         self._record = record
-        self._managers: OrderedDict[tuple[int, tuple[int, ...], int], PassManager] = OrderedDict()
+        self._managers: OrderedDict[tuple[int, tuple[int, ...], int, bool], PassManager] = OrderedDict()
         self._places: dict[str, frozenset[tuple[int, ...]] | None] = {
             name: frozenset(where) if where is not None and None not in where else None
             for name in self.target.operation_names
@@ -90,8 +94,8 @@ class Transpiler:
         Notes
         -----
         From level 2 on Qiskit may write a Clifford circuit with other rotations that cancel across two-qubit gates.
-        Where level 1 keeps it Clifford with no more two-qubit gates, its circuit is taken: it is as good on the
-        device, and can be simulated at any width.
+        Where it can be kept Clifford with no more two-qubit gates, that is done: it is as good on the device, and
+        can be simulated at any width.
 
         Raises
         ------
@@ -113,12 +117,10 @@ class Transpiler:
                 code="program",
             )
         try:
-            made = self._manager(level, places, seed).run(circuit)
-            if level >= _RESYNTHESES and survey(circuit).is_clifford and not survey(made).is_clifford:
-                plain = self._manager(1, places, seed).run(circuit)
-                if _two_qubit_gates(plain) <= _two_qubit_gates(made):
-                    return plain
-            return made
+            # Qiskit warns of what is no fault of the program: delays that it rounds to the device's samples.
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore")
+                return self._compiled(circuit, level, places, seed)
         except MemoryError:
             raise
         except Exception as problem:
@@ -127,6 +129,16 @@ class Transpiler:
                 hint="Write it with standard gates.",
                 code="program.unsupported",
             ) from problem
+
+    def _compiled(
+        self, circuit: QuantumCircuit, level: int, layout: tuple[int, ...], seed: int
+    ) -> QuantumCircuit:
+        made = self._manager(level, layout, seed).run(circuit)
+        if level >= _RESYNTHESES and survey(circuit).is_clifford and not survey(made).is_clifford:
+            kept = self._manager(level, layout, seed, keeps_clifford=True).run(circuit)
+            if kept.num_nonlocal_gates() <= made.num_nonlocal_gates():
+                return kept
+        return made
 
     def check_isa(self, circuit: QuantumCircuit) -> None:
         """Refuse a circuit that is not written in the device's own gates on its own qubits.
@@ -139,21 +151,35 @@ class Transpiler:
         self._check_width(circuit)
         self._check(circuit, range(circuit.num_qubits))
 
-    def _manager(self, level: int, layout: tuple[int, ...], seed: int) -> PassManager:
-        key = (level, layout, seed)
+    def _manager(
+        self, level: int, layout: tuple[int, ...], seed: int, *, keeps_clifford: bool = False
+    ) -> PassManager:
+        key = (level, layout, seed, keeps_clifford)
         manager = self._managers.get(key)
         if manager is None:
-            chosen: dict[str, Any] = {"initial_layout": list(layout)} if layout else {}
-            manager = self._managers[key] = generate_preset_pass_manager(
-                optimization_level=level,
-                target=self.target,
-                **chosen,
-                seed_transpiler=seed,
-            )
+            manager = self._made(level, layout, seed)
+            self._managers[key] = manager
+            if keeps_clifford:
+                # Pairs are joined as Cliffords before they are translated, and never taken apart again: the
+                # optimisation of level 1 looks at one qubit at a time.
+                manager.pre_translation = PassManager(
+                    [
+                        CollectCliffords(max_block_width=2, min_block_size=2),
+                        HighLevelSynthesis(basis_gates=list(_CLIFFORD_BASIS)),
+                    ]
+                )
+                light: Any = self._made(1, layout, seed)
+                manager.optimization = light.optimization
             while len(self._managers) > _KEPT:
                 self._managers.popitem(last=False)
         self._managers.move_to_end(key)
         return manager
+
+    def _made(self, level: int, layout: tuple[int, ...], seed: int) -> StagedPassManager:
+        chosen: dict[str, Any] = {"initial_layout": list(layout)} if layout else {}
+        return generate_preset_pass_manager(
+            optimization_level=level, target=self.target, **chosen, seed_transpiler=seed
+        )
 
     def _check_width(self, circuit: QuantumCircuit) -> None:
         if circuit.num_qubits > self._record.n_qubits:
@@ -190,10 +216,6 @@ class Transpiler:
                 f"It has {name} on {', '.join(map(_shown, near))}." if near else "Compile it for this device."
             )
         return _refused(f"the device has no {name} on {_shown(qubits)}", hint)
-
-
-def _two_qubit_gates(circuit: QuantumCircuit) -> int:
-    return int(circuit.num_nonlocal_gates())
 
 
 def _shown(qubits: tuple[int, ...]) -> str:
