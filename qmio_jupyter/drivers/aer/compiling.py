@@ -10,7 +10,7 @@ from qiskit.circuit import ControlFlowOp
 from qiskit.transpiler import PassManager, Target, generate_preset_pass_manager
 from qiskit_aer import AerSimulator
 
-from qmio_jupyter.drivers.aer.method import Facts, survey
+from qmio_jupyter.emulation.survey import Facts, survey
 from qmio_jupyter.errors import ProgramError
 
 #: Names that mean something to the circuit, not to the simulator's set of gates.

@@ -1,21 +1,24 @@
-"""What a forked worker does: one job after the other, each answered with a result or one error."""
+"""What a forked worker does: one job after the other, each answered with a result, a dry run or one error."""
 
 from __future__ import annotations
 
 import contextlib
 import os
 import resource
-from pathlib import Path
 from typing import Final
 
 import msgspec
 
-from qmio_jupyter.drivers.aer import compiling, read
-from qmio_jupyter.drivers.aer.execution import Planner, Runner
+from qmio_jupyter.drivers.aer import compiling, dry, read, selfcheck
+from qmio_jupyter.drivers.aer.devices import Devices
+from qmio_jupyter.drivers.aer.direct import Engine
+from qmio_jupyter.drivers.aer.planner import Planner
+from qmio_jupyter.drivers.aer.runner import Runner
 from qmio_jupyter.drivers.workers import deaths
 from qmio_jupyter.drivers.workers.channel import Channel, ChannelClosedError, MessageTooLargeError
-from qmio_jupyter.drivers.workers.messages import Done, Failed, Job, Partial, Stage
+from qmio_jupyter.drivers.workers.messages import Done, Estimated, Failed, Job, Partial, Stage
 from qmio_jupyter.errors import QmioError
+from qmio_jupyter.model.device import Snapshot
 from qmio_jupyter.model.ids import digest
 from qmio_jupyter.model.program import QASM3, Program
 from qmio_jupyter.model.result import TaskResult
@@ -24,7 +27,8 @@ from qmio_jupyter.model.result import TaskResult
 MAX_QUBITS: Final = int(os.environ.get("QMIO_WORKER_MAX_QUBITS", "256"))
 #: A worker that has grown to this share of its memory ends after its job, and a fresh one takes its place.
 _WORN_SHARE: Final = 0.6
-_STATM: Final = Path("/proc/self/statm")
+#: What a run may be predicted to take however little address space is left: most of it is not memory.
+_SMALL_BYTES: Final = 2**26
 _PAGE: Final = resource.getpagesize()
 _BELL: Final = b"""OPENQASM 3.0;
 include "stdgates.inc";
@@ -35,58 +39,101 @@ cx q[0], q[1];
 c = measure q;
 """
 
+#: Made before the first fork; every worker goes on from its own copy.
+_DEVICES: Final = Devices()
 
-def prepare() -> None:
-    """Import and build what every worker needs. Starts no thread (Aer's first run would)."""
+
+def prepare(snapshot: Snapshot | None = None) -> None:
+    """Import and build what every worker needs. Starts no thread (Aer's first run would).
+
+    Parameters
+    ----------
+    snapshot : Snapshot or None
+        Of the device that workers emulate: what is made of it is shared by all of them.
+    """
     compiling.warm()
     read.read_program(Program(digest=digest(_BELL), media_type=QASM3, data=_BELL), MAX_QUBITS)
+    if snapshot is not None:
+        _DEVICES.prepare(snapshot)
 
 
 def serve(channel: Channel) -> None:
     """Take jobs until the agent closes the channel."""
-    limit = resource.getrlimit(resource.RLIMIT_AS)[0]
-    planner = Planner(MAX_QUBITS, max(0, limit - _address_space()))
-    while True:
-        try:
-            job = msgspec.msgpack.decode(channel.receive(None), type=Job)
-            _allow_processor_time(job.cpu_s)
-            answer = _answer(job, planner, channel, limit)
+    Worker(channel).serve()
+
+
+class Worker:
+    """One worker's state, from its first job to its last.
+
+    Parameters
+    ----------
+    channel : Channel
+        Where jobs come from.
+    """
+
+    def __init__(self, channel: Channel) -> None:
+        self._channel = channel
+        self._limit = resource.getrlimit(resource.RLIMIT_AS)[0]
+        self._statm = os.open("/proc/self/statm", os.O_RDONLY | os.O_CLOEXEC)
+        self._decoder = msgspec.msgpack.Decoder(Job)
+        self._planner = Planner(
+            MAX_QUBITS,
+            max(_SMALL_BYTES, self._limit - self._address_space()),
+            Engine(is_direct=selfcheck.agrees()),
+            _DEVICES,
+        )
+
+    def serve(self) -> None:
+        """Take jobs until the agent closes the channel, or this worker is worn out."""
+        is_last = False
+        while not is_last:
             try:
-                channel.send(answer)
-            except MessageTooLargeError as problem:
-                answer = _failed(deaths.out_of_room(problem.size), is_last=answer.is_last)
-                channel.send(answer)
-        except ChannelClosedError:
-            return
-        if answer.is_last:
-            return
+                job = self._decoder.decode(self._channel.receive(None))
+                answer = self._answer(job)
+                is_last = answer.is_last
+                try:
+                    self._channel.send(answer)
+                except MessageTooLargeError as problem:
+                    self._channel.send(_failed(deaths.out_of_room(problem.size), is_last=is_last))
+            except ChannelClosedError:
+                return
 
+    def _answer(self, job: Job) -> Done | Estimated | Failed:
+        _allow_processor_time(job.cpu_s)
+        try:
+            if job.is_dry_run:
+                made = dry.dry_run(job.run, self._planner, seconds=job.cpu_s, clock=job.clock)
+                return Estimated(dry_run=made, is_last=self._is_worn())
+            runner = Runner(
+                job.run,
+                self._planner,
+                self._tell_partial,
+                self._tell_stage,
+                seconds=job.cpu_s,
+                clock=job.clock,
+            )
+            return Done(result=runner.run(), is_last=self._is_worn())
+        except QmioError as error:
+            return _failed(error, is_last=error.code.startswith("agent") or self._is_worn())
+        except MemoryError:
+            return _failed(deaths.out_of_memory(self._limit), is_last=True)
 
-def _answer(job: Job, planner: Planner, channel: Channel, limit: int) -> Done | Failed:
-    runner = Runner(
-        job.run,
-        job.run.spec.device,
-        planner,
-        lambda result: _send_partial(channel, result),
-        lambda stage: channel.send(Stage(stage=stage)),
-    )
-    try:
-        result = runner.run()
-    except QmioError as error:
-        is_last = error.code.startswith("agent") or _address_space() > _WORN_SHARE * limit
-        return _failed(error, is_last=is_last)
-    except MemoryError:
-        return _failed(deaths.out_of_memory(limit), is_last=True)
-    return Done(result=result, is_last=_address_space() > _WORN_SHARE * limit)
+    def _tell_partial(self, result: TaskResult) -> None:
+        with contextlib.suppress(MessageTooLargeError):  # the final result says so
+            self._channel.send(Partial(result=result))
+
+    def _tell_stage(self, stage: str) -> None:
+        self._channel.send(Stage(stage=stage))
+
+    def _is_worn(self) -> bool:
+        return self._address_space() > _WORN_SHARE * self._limit
+
+    def _address_space(self) -> int:
+        return int(os.pread(self._statm, 64, 0).split()[0]) * _PAGE
 
 
 def _failed(error: QmioError, *, is_last: bool) -> Failed:
     return Failed(code=error.code, message=error.message, hint=error.hint, is_last=is_last)
-
-
-def _send_partial(channel: Channel, result: TaskResult) -> None:
-    with contextlib.suppress(MessageTooLargeError):  # the final result says so
-        channel.send(Partial(result=result))
 
 
 def _allow_processor_time(cpu_s: float) -> None:
@@ -95,7 +142,3 @@ def _allow_processor_time(cpu_s: float) -> None:
     hard = resource.getrlimit(resource.RLIMIT_CPU)[1]
     soft = int(used.ru_utime + used.ru_stime + cpu_s) + 1
     resource.setrlimit(resource.RLIMIT_CPU, (soft, hard))
-
-
-def _address_space() -> int:
-    return int(_STATM.read_text(encoding="ascii").split()[0]) * _PAGE

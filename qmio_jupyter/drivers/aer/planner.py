@@ -1,0 +1,338 @@
+"""From a program's bytes to what is run: read, placed, compiled and chosen once, whatever the shots and bindings."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Sequence
+from typing import Final, NamedTuple, Protocol
+
+import msgspec
+from qiskit import QuantumCircuit
+from qiskit.circuit import CONTROL_FLOW_OP_NAMES
+
+from qmio_jupyter.drivers.aer import blocks, exact
+from qmio_jupyter.drivers.aer.blocks import Blocks
+from qmio_jupyter.drivers.aer.bounded import Bounded
+from qmio_jupyter.drivers.aer.compiling import compile_for
+from qmio_jupyter.drivers.aer.devices import Devices, Emulated
+from qmio_jupyter.drivers.aer.direct import Engine, Options
+from qmio_jupyter.drivers.aer.exact import Distributions, Exact, FinalMeasure
+from qmio_jupyter.drivers.aer.outcomes import layout
+from qmio_jupyter.drivers.aer.read import read_program
+from qmio_jupyter.drivers.aer.refusals import check_layout
+from qmio_jupyter.drivers.aer.tables import Matrix
+from qmio_jupyter.emulation import method
+from qmio_jupyter.emulation.method import Choice
+from qmio_jupyter.emulation.survey import Facts
+from qmio_jupyter.errors import ProgramError
+from qmio_jupyter.model.ids import Digest
+from qmio_jupyter.model.program import Program
+from qmio_jupyter.model.result import BindingCounts, Register
+from qmio_jupyter.model.task import Item, TaskOptions
+from qmio_jupyter.ports import Run
+
+#: Programs a worker keeps compiled, and bytes of theirs as submitted; what is made of a byte is some hundred bytes.
+_KEPT: Final = (128, 4 * 2**20)
+
+
+class Sampler(Protocol):
+    """Draws or runs the shots of one binding, in order, and counts them."""
+
+    @property
+    def shots(self) -> int:
+        """Shots so far."""
+        ...
+
+    def draw(self, shots: int) -> None:
+        """Add the next `shots` shots."""
+        ...
+
+    def columns(self) -> BindingCounts:
+        """Return the counts so far."""
+        ...
+
+
+class Way(Protocol):
+    """How a plan's shots are made: `exact.Exact` or `blocks.Blocks`."""
+
+    def step(self, batch_shots: int | None) -> int:
+        """Return the shots between two looks at the clock."""
+        ...
+
+    def rows_at_once(self) -> int:
+        """Return how many bindings are begun together."""
+        ...
+
+    def samplers(
+        self, matrix: Matrix, seed: int, item: int, first: int, *, keeps_memory: bool
+    ) -> Sequence[Sampler]:
+        """Return what makes the shots of each row of `matrix`; the first row is binding number `first`."""
+        ...
+
+
+class Compiled(msgspec.Struct, frozen=True, kw_only=True):
+    """A program as the device takes it, before anybody asks how it is simulated.
+
+    Attributes
+    ----------
+    circuit : QuantumCircuit
+        In the device's own gates, on its own qubits.
+    names : tuple of str
+        Parameters of the program as submitted.
+    n_qubits : int
+        Qubits of the program as submitted.
+    facts : Facts
+        Of `circuit`.
+    device : Emulated or None
+        None: no device is emulated.
+    is_noisy : bool
+        Whether the device's noise is wanted.
+    layout : tuple of int
+        Physical qubits of the program's qubits; empty where there are none.
+    notes : tuple of (str, str)
+        What is to be said of it.
+    registers : tuple of Register
+        Its classical bits.
+    number : int
+        Tells this value from any other of this worker.
+    """
+
+    circuit: QuantumCircuit
+    names: tuple[str, ...]
+    n_qubits: int
+    facts: Facts
+    device: Emulated | None
+    is_noisy: bool
+    layout: tuple[int, ...]
+    notes: tuple[tuple[str, str], ...]
+    registers: tuple[Register, ...]
+    number: int
+
+
+class Plan(msgspec.Struct, frozen=True, kw_only=True):
+    """A program as it will be run."""
+
+    compiled: Compiled
+    choice: Choice
+    way: Way
+    notes: tuple[tuple[str, str], ...]
+    #: Whether its shots are drawn from exact probabilities.
+    is_exact: bool
+    #: Bytes that its registers take in a result.
+    layout_bytes: int
+
+    def seconds(self, item: Item) -> float:
+        """Return what an item is predicted to take."""
+        return self.choice.estimate.seconds(item.shots, item.bindings)
+
+
+class Limits(NamedTuple):
+    """What one run may take: bytes beyond what the worker has, and seconds."""
+
+    memory_bytes: int
+    seconds: float
+
+
+class Planner:
+    """Reads, places, compiles and chooses, once per program and options: keeps what it has made, bounded.
+
+    Parameters
+    ----------
+    max_qubits : int
+        Widest program read.
+    memory_bytes : int
+        What a run may take beyond what the worker has already.
+    engine : Engine
+        What runs circuits.
+    devices : Devices
+        Emulated devices by snapshot.
+    """
+
+    def __init__(self, max_qubits: int, memory_bytes: int, engine: Engine, devices: Devices) -> None:
+        self._max_qubits = max_qubits
+        self._memory_bytes = memory_bytes
+        self._engine = engine
+        self._devices = devices
+        self._compiled: Bounded[tuple[object, ...], Compiled] = Bounded(*_KEPT)
+        self._plans: Bounded[tuple[int, str, str], Plan] = Bounded(*_KEPT)
+        self._distributions: Distributions = Bounded(*exact.KEPT)
+        self._numbers = itertools.count(1)
+
+    def compiled(self, run: Run, item: Item) -> Compiled:
+        """Return a program as its device takes it; the errors are those of reading, placing and compiling."""
+        program, options = run.programs[item.program], run.spec.options
+        key = _key(program, options, run.snapshot.snapshot_id if run.snapshot is not None else None)
+        found = self._compiled.get(key)
+        if found is None:
+            found = self._compile(run, program, options)
+            self._compiled.keep(key, found, len(program.data))
+        return found
+
+    def plan(self, run: Run, item: Item, seconds: float) -> Plan:
+        """Return how an item is run.
+
+        Raises
+        ------
+        ProgramError
+            ``program.too_costly``, with the prediction, if it takes more than `seconds` or this worker's memory;
+            and as `compiled` raises.
+        """
+        compiled = self.compiled(run, item)
+        # The choice compares methods by a usual number of shots, so that a program is always run in the same way
+        # unless these are too many for it: then the plan that was made first is no answer.
+        plan = self._plans.get((compiled.number, "", ""))
+        if plan is not None and plan.seconds(item) <= seconds:
+            return plan
+        choice = self.choose(compiled, item, seconds)
+        key = (compiled.number, choice.method, choice.form)
+        plan = self._plans.get(key)
+        if plan is None:
+            plan = self._make(compiled, choice)
+            weight = len(run.programs[item.program].data)
+            self._plans.keep(key, plan, weight)
+            usual = method.choose(
+                compiled.facts, noisy=compiled.is_noisy, memory_bytes=self._memory_bytes, seconds=seconds
+            )
+            if (usual.method, usual.form) == key[1:]:
+                self._plans.keep((compiled.number, "", ""), plan, weight)
+        return plan
+
+    def choose(self, compiled: Compiled, item: Item, seconds: float) -> Choice:
+        """Return how an item is simulated; raises as `plan` does."""
+        return method.choose(
+            compiled.facts,
+            noisy=compiled.is_noisy,
+            memory_bytes=self._memory_bytes,
+            seconds=seconds,
+            shots=item.shots,
+            bindings=item.bindings,
+        )
+
+    def _compile(self, run: Run, program: Program, options: TaskOptions) -> Compiled:
+        source = read_program(program, self._max_qubits)
+        names = tuple(parameter.name for parameter in source.parameters)
+        device: Emulated | None = None
+        notes: tuple[tuple[str, str], ...] = ()
+        placed_at: tuple[int, ...] = ()
+        if run.snapshot is None:
+            check_layout(options, source.num_qubits)
+            circuit, facts = compile_for(source, "statevector", options.optimization_level)
+        else:
+            from qmio_jupyter.drivers.aer.placing import place
+
+            device = self._devices.of(run.snapshot)
+            placed = place(
+                source,
+                options=options,
+                snapshot_id=run.snapshot.snapshot_id,
+                transpiler=device.transpiler,
+                seed=options.seed or 0,
+            )
+            circuit, notes, placed_at = placed.isa, placed.notes, placed.layout
+            circuit, facts = compile_for(circuit, "statevector", None)
+        if not facts.measures:
+            raise ProgramError(
+                "the program measures nothing, so there is nothing to count",
+                hint="Add measurements: c = measure q; or circuit.measure_all().",
+                code="program.unsupported",
+            )
+        return Compiled(
+            circuit=circuit,
+            names=names,
+            n_qubits=source.num_qubits,
+            facts=facts,
+            device=device,
+            is_noisy=device is not None and not options.ideal,
+            layout=placed_at,
+            notes=notes,
+            registers=layout(circuit),
+            number=next(self._numbers),
+        )
+
+    def _make(self, compiled: Compiled, choice: Choice) -> Plan:
+        prepared = _prepared(compiled, choice)
+        measures = prepared.measures
+        is_exact = (
+            measures is not None
+            and choice.form in ("ideal", "baked")
+            and choice.method in ("statevector", "density_matrix")
+            and exact.is_exact(measures)
+        )
+        way: Way
+        if is_exact and measures is not None:
+            way = Exact(
+                prepared.circuit,
+                measures,
+                compiled.circuit.num_clbits,
+                compiled.names,
+                self._engine,
+                prepared.options,
+                self._distributions,
+                next(self._numbers),
+            )
+        else:
+            size = blocks.block_shots(
+                is_sampled=measures is not None and choice.form in ("ideal", "baked"),
+                per_shot_s=choice.estimate.per_shot_s,
+            )
+            way = Blocks(prepared.circuit, compiled.names, self._engine, prepared.options, size)
+        notes = [
+            ("method", choice.method),
+            ("why", choice.why),
+            ("active_qubits", str(compiled.facts.active_qubits)),
+            ("memory_predicted_bytes", str(choice.memory_bytes)),
+        ]
+        if measures is None or choice.form not in ("ideal", "baked"):
+            notes.append(("shots", "one by one"))
+        return Plan(
+            compiled=compiled,
+            choice=choice,
+            way=way,
+            notes=(*notes, *compiled.notes, *prepared.remarks),
+            is_exact=is_exact,
+            layout_bytes=len(msgspec.msgpack.encode(compiled.registers)),
+        )
+
+
+class _Prepared(NamedTuple):
+    circuit: QuantumCircuit
+    #: None where shots differ before their last measurement.
+    measures: list[FinalMeasure] | None
+    options: Options
+    remarks: tuple[tuple[str, str], ...] = ()
+
+
+def _prepared(compiled: Compiled, choice: Choice) -> _Prepared:
+    """Return what is run of a program by a method: with its noise put in, or as it is."""
+    circuit = compiled.circuit
+    if compiled.device is None or choice.form == "ideal":
+        if choice.method == "matrix_product_state":
+            circuit, _ = compile_for(circuit, choice.method, None)
+        # With idle qubits Aer must leave them out, or the state would hold them too; in a loop it may not, for it
+        # would leave out the loop's end as well.
+        is_truncated = (
+            not compiled.facts.operations.keys() & CONTROL_FLOW_OP_NAMES
+            or compiled.facts.active_qubits < circuit.num_qubits
+        )
+        options = Options(method=choice.method, is_truncated=is_truncated)
+        return _Prepared(circuit, exact.final_measures(circuit, is_mixed=False), options)
+    noisy = compiled.device.with_noise(circuit, choice, compiled.facts.active)
+    options = Options(method=choice.method, noise_model=noisy.noise_model, is_truncated=False)
+    return _Prepared(noisy.circuit, noisy.measures, options, noisy.remarks)
+
+
+def _key(program: Program, options: TaskOptions, snapshot_id: Digest | None) -> tuple[object, ...]:
+    """Return everything that decides how a program is compiled."""
+    if snapshot_id is None:
+        return (program.digest, program.media_type, options.optimization_level, options.layout)
+    return (
+        program.digest,
+        program.media_type,
+        options.optimization_level,
+        options.layout,
+        options.ideal,
+        options.seed or 0,
+        options.compiled_for,
+        options.stale,
+        snapshot_id,
+    )
