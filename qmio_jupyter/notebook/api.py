@@ -51,7 +51,7 @@ def run(
     *,
     device: str | None = None,
     shots: int | None = None,
-    bind: Mapping[str, Any] | None = None,
+    bind: Mapping[str, Any] | Sequence[Any] | None = None,
     label: str | None = None,
     seed: int | None = None,
     ideal: bool = False,
@@ -75,9 +75,11 @@ def run(
         What to run. Text begins with its OPENQASM header, unless `lang` says what it is.
     device, shots, label, seed, ideal, opt_level, layout, lang, pace, memory, snapshot, stale
         As the options of ``%%qpu``; None is the configured default. `shots` is per circuit and binding.
-    bind : mapping, optional
+    bind : mapping or array, optional
         Parameters by name: a number, or a sequence with one number per binding (shape ``(bindings,)``); for
-        a parameter vector of length k a sequence of shape ``(k,)`` or ``(bindings, k)``.
+        a parameter vector of length k a sequence of shape ``(k,)`` or ``(bindings, k)``. Or one array for all,
+        shape ``(parameters,)`` or ``(bindings, parameters)``, in the order of ``circuit.parameters``. The circuit
+        travels once, whatever it is bound to.
     timeout : float, optional
         Wait at most so many seconds.
     wait : bool
@@ -126,8 +128,8 @@ def run(
     )
     programs = as_programs(program, lang=lang, what="the program")
     if dry_run:
-        return running.estimate(link.client(), programs, asked, link.defaults(), bind or {})
-    handle = running.submit(link.client(), programs, asked, link.defaults(), bind or {})
+        return running.estimate(link.client(), programs, asked, link.defaults(), {} if bind is None else bind)
+    handle = running.submit(link.client(), programs, asked, link.defaults(), {} if bind is None else bind)
     if wait:
         running.follow(link.client(), handle, QuietScreen(), timeout_s=timeout)
     return handle

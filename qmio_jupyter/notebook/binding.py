@@ -2,7 +2,8 @@
 
 A number holds for every binding; a sequence of numbers gives one binding per element, and sequences go
 together (the i-th of each make binding i, so they have one length). A parameter vector ``NAME[0..k-1]`` of a
-circuit takes a sequence of k numbers, or one such sequence per binding. Nothing here imports numpy: arrays
+circuit takes a sequence of k numbers, or one such sequence per binding. From Python a whole array may be given in
+place of names (`by_name`). Nothing here imports numpy: arrays
 are read through their ``tolist``.
 """
 
@@ -89,6 +90,44 @@ def matrix(values: Mapping[str, Any], parameters: Sequence[str] | None) -> Param
         for column in columns.values()
     ]
     return ParameterMatrix(names=tuple(columns), bindings=count, data=struct.pack(f"<{len(flat)}d", *flat))
+
+
+def by_name(rows: Any, programs: Sequence[Sequence[str] | None]) -> dict[str, Any]:
+    """Return ``{name: column}`` of an array of shape ``(parameters,)`` or ``(bindings, parameters)``.
+
+    Parameters
+    ----------
+    rows : sequence or array
+        Its columns follow the circuit's parameters, in Qiskit's order (``circuit.parameters``).
+    programs : sequence
+        The parameters of each program, None where they are not known.
+
+    Raises
+    ------
+    UsageError
+        If the array has another shape, or the programs have not all the same, known parameters.
+    """
+    first = programs[0]
+    if first is None or any(parameters != first for parameters in programs):
+        raise UsageError(
+            "bind: an array needs circuits that all have the same parameters",
+            code="usage.option",
+            hint="Give the values by name: bind={NAME: VALUES}.",
+        )
+    plain = _plain("array", rows)
+    table = plain if isinstance(plain, list) and plain and isinstance(plain[0], list) else [plain]
+    if any(
+        not isinstance(row, list) or len(row) != len(first) or any(isinstance(cell, list) for cell in row)
+        for row in table
+    ):
+        raise UsageError(
+            f"bind: an array of shape ({len(first)},) or (bindings, {len(first)}) is expected",
+            code="usage.option",
+            hint=f"Its columns are {_list(first) or 'none'}.",
+        )
+    if table[0] is plain:
+        return dict(zip(first, plain, strict=True))
+    return {name: [row[column] for row in table] for column, name in enumerate(first)}
 
 
 def check_used(values: Mapping[str, Any], programs: Iterable[Sequence[str]]) -> None:

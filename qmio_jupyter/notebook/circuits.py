@@ -19,7 +19,7 @@ from qmio_jupyter.model.device import DeviceDescription
 from qmio_jupyter.model.ids import digest
 from qmio_jupyter.model.program import QASM2, QASM3, QPY, Program
 from qmio_jupyter.model.task import MAX_ITEMS, Item
-from qmio_jupyter.notebook.binding import check_used, matrix
+from qmio_jupyter.notebook.binding import by_name, check_used, matrix
 
 #: Oldest QPY that is safe to read (older ones can execute code: GHSA-6m2c-76ff-6vrf).
 _SAFE_QPY = 13
@@ -212,7 +212,7 @@ def is_circuit(value: Any) -> bool:
 
 
 def to_submission(
-    found: Sequence[Any], *, shots: int, values: Mapping[str, Any], device: DeviceDescription
+    found: Sequence[Any], *, shots: int, values: Mapping[str, Any] | Sequence[Any], device: DeviceDescription
 ) -> Submission:
     """Return programs and items for `found` circuits and texts, bound with `values`.
 
@@ -222,12 +222,14 @@ def to_submission(
         What :func:`as_programs` returned.
     shots : int
         Shots of every item and binding.
-    values : mapping
-        Parameters by name; see :mod:`qmio_jupyter.notebook.binding`.
+    values : mapping, sequence or array
+        Parameters by name, or an array of them; see :mod:`qmio_jupyter.notebook.binding`.
     device : DeviceDescription
         Where they will run: decides the format circuits travel in.
     """
     names = [_parameters(one) for one in found]
+    if not isinstance(values, Mapping):
+        values = by_name(values, names)
     if all(parameters is not None for parameters in names):
         check_used(values, [parameters or () for parameters in names])
     programs: dict[str, Program] = {}

@@ -44,7 +44,7 @@ def submit(
     programs: Sequence[Any],
     asked: RunOptions,
     defaults: Defaults,
-    values: Mapping[str, Any],
+    values: Mapping[str, Any] | Sequence[Any],
 ) -> TaskHandle:
     """Queue `programs` (what ``circuits.as_programs`` returned) as one task and return its handle.
 
@@ -74,7 +74,7 @@ def estimate(
     programs: Sequence[Any],
     asked: RunOptions,
     defaults: Defaults,
-    values: Mapping[str, Any],
+    values: Mapping[str, Any] | Sequence[Any],
 ) -> DryRun:
     """Return what `submit` would queue as the device would run it; nothing is queued.
 
@@ -93,7 +93,7 @@ def _task(
     programs: Sequence[Any],
     asked: RunOptions,
     defaults: Defaults,
-    values: Mapping[str, Any],
+    values: Mapping[str, Any] | Sequence[Any],
 ) -> tuple[TaskSpec, tuple[Program, ...]]:
     """Return the task that is asked for, and its programs."""
     device = client.device(asked.device or defaults.device)

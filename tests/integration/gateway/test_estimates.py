@@ -7,6 +7,7 @@ import msgspec
 import pytest
 
 from qmio_jupyter.auth.keys import read_keys
+from qmio_jupyter.client.spec import build_spec
 from qmio_jupyter.config import connection
 from qmio_jupyter.errors import AgentError, DeadlineError, LimitError, ProgramError, QmioError
 from qmio_jupyter.model.device import DeviceDescription, DeviceState
@@ -14,6 +15,7 @@ from qmio_jupyter.model.dry_run import DryRun, DryRunItem
 from qmio_jupyter.model.keys import KeyPair
 from qmio_jupyter.model.program import MEDIA_TYPES
 from qmio_jupyter.model.task import ErrorInfo, TaskState
+from qmio_jupyter.testing import runs
 from qmio_jupyter.testing.messages import sample
 from qmio_jupyter.wire import messages as m
 from qmio_jupyter.wire.frames import PREAMBLE
@@ -52,7 +54,7 @@ class PlayedAgent:
             sequence=1,
             description=about,
             state=DeviceState.IDLE,
-            credit=1,
+            credit=16,
         )
         assert isinstance(self.link.ask(announce), m.AgentWelcome)
 
@@ -257,6 +259,31 @@ def test_a_wide_task_that_cannot_run_is_refused_before_it_queues(home):
     home.wait_until(lambda: "task.submit" in tags(home), "the log tells of the submission")
     assert tags(home).count("program.put") == 1
     client.cancel(client.tasks()[0].task_id)
+
+
+def test_a_program_travels_once_to_the_gateway_and_once_to_the_agent(home, monkeypatch):
+    """Whatever it is bound to, and however often it is run."""
+    client = home.ready()
+    agent = PlayedAgent(home)
+    sent = []
+    ask = client._conversation.request
+
+    def counted(body, blobs, **times):
+        sent.extend(data for _, data in blobs)
+        return ask(body, blobs, **times)
+
+    monkeypatch.setattr(client._conversation, "request", counted)
+    program = runs.qasm3("input float x; qubit q; rx(x) q;")
+    arrived = []
+    for task in range(10):
+        rows = [[task + row / 100] for row in range(50)]
+        spec = build_spec([program], device="slow", shots=10, parameters=runs.matrix(["x"], rows))
+        client.submit(spec, [program])
+        packet = agent.next(m.ClaimDispatch)
+        assert packet.envelope.body.spec == spec
+        arrived += packet.attachments
+    assert sent == [program.data]
+    assert arrived == [program.data]
 
 
 def tags(home):

@@ -5,7 +5,10 @@ from __future__ import annotations
 import inspect
 from typing import Any
 
+import numpy as np
 import pytest
+from qiskit import QuantumCircuit
+from qiskit.circuit import ParameterVector
 
 import qmio_jupyter
 from qmio_jupyter.client import sync
@@ -151,3 +154,15 @@ def test_a_forked_child_makes_its_own_client(fake: Any, monkeypatch: pytest.Monk
     assert link.current() is None
     link.close()
     assert not fake.closed
+
+
+def test_an_array_in_place_of_names(fake: Any) -> None:
+    circuit = QuantumCircuit(1)
+    v = ParameterVector("v", 11)
+    for parameter in v:
+        circuit.rx(parameter, 0)
+    values = np.arange(22).reshape(2, 11)
+    qmio_jupyter.run(circuit, device="echo", bind=values)
+    (item,) = next(iter(fake.specs.values())).items
+    assert item.parameters.names == tuple(f"v[{i}]" for i in range(11))
+    assert np.array_equal(np.frombuffer(item.parameters.data).reshape(2, 11), values)

@@ -10,7 +10,7 @@ import pytest
 
 from qmio_jupyter.errors import ProgramError, QmioError, UsageError
 from qmio_jupyter.model.task import ParameterMatrix
-from qmio_jupyter.notebook.binding import check_used, evaluate, matrix
+from qmio_jupyter.notebook.binding import by_name, check_used, evaluate, matrix
 
 
 def table(found: ParameterMatrix | None) -> dict[str, list[float]]:
@@ -112,3 +112,37 @@ def test_a_failing_expression_is_one_line() -> None:
         evaluate([("x", "1/0")], {})
     with pytest.raises(UsageError, match=r"NameError: .*Define what it uses in a cell above"):
         evaluate([("x", "y")], {})
+
+
+@pytest.mark.parametrize(
+    ("rows", "columns"),
+    [
+        ([1, 2], {"a": 1.0, "b": 2.0}),
+        (np.array([1, 2]), {"a": 1.0, "b": 2.0}),
+        ([[1, 2]], {"a": [1.0], "b": [2.0]}),
+        (np.arange(6).reshape(3, 2), {"a": [0.0, 2.0, 4.0], "b": [1.0, 3.0, 5.0]}),
+    ],
+)
+def test_an_array_follows_the_circuits_order(rows: Any, columns: dict[str, Any]) -> None:
+    assert by_name(rows, [["a", "b"]]) == columns
+    assert by_name(rows, [["a", "b"], ["a", "b"]]) == columns
+
+
+@pytest.mark.parametrize(
+    ("rows", "programs", "message"),
+    [
+        ([1, 2, 3], [["a", "b"]], r"shape \(2,\) or \(bindings, 2\)"),
+        ([[1, 2], [3]], [["a", "b"]], "shape"),
+        ([[[1, 2]]], [["a", "b"]], "shape"),
+        ([1, [2]], [["a", "b"]], "shape"),
+        (5, [["a"]], "shape"),
+        ([1], [[]], "shape"),
+        ([1, 2], [None], "by name"),
+        ([1, 2], [["a", "b"], ["b", "a"]], "by name"),
+        ([1, float("nan")], [["a", "b"]], "not nan"),
+        ("12", [["a", "b"]], "not str"),
+    ],
+)
+def test_other_arrays_are_refused(rows: Any, programs: list[Any], message: str) -> None:
+    with pytest.raises(UsageError, match=message):
+        by_name(rows, programs)
