@@ -138,7 +138,7 @@ class Reader:
             case _:
                 found = _CALL.match(text)
                 assert found is not None, text
-                angles = [_value(part, {}) for part in _names(found[2] or "")]
+                angles = [number(part, {}) for part in _names(found[2] or "")]
                 places = [_places(part, self.qubits) for part in _names(found[3])]
                 width = max(map(len, places))
                 for row in range(width):
@@ -157,7 +157,7 @@ class Reader:
             if found is not None and found[1] != "barrier":
                 yield from self._call(
                     found[1],
-                    [_value(part, values) for part in _names(found[2] or "")],
+                    [number(part, values) for part in _names(found[2] or "")],
                     tuple(wires[part] for part in _names(found[3])),
                 )
 
@@ -180,7 +180,9 @@ def _places(text: str, registers: Mapping[str, tuple[int, int]]) -> list[int]:
     return [offset + int(found[2])] if found[2] is not None else list(range(offset, offset + size))
 
 
-def _value(text: str, names: Mapping[str, float]) -> float:
+def number(text: str, names: Mapping[str, float]) -> float:
+    """Return the value of an arithmetic expression; `names` beside ``pi``."""
+
     def value(node: ast.expr) -> float:
         match node:
             case ast.Constant(value=float() | int() as number):

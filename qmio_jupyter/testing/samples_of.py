@@ -53,7 +53,7 @@ def disagreement(counts: Mapping[int, int], probabilities: Mapping[int, float], 
     if impossible:
         return f"impossible outcomes: {impossible}"
     statistic, freedom = chi_square(counts, probabilities)
-    most = freedom + sigmas * (2 * freedom) ** 0.5
+    most = freedom + sigmas * (2 * freedom) ** 0.5 + 1e-6  # one sure outcome: nothing but rounding
     if statistic > most:
         return f"chi-square {statistic:.1f} with {freedom} degrees of freedom, at most {most:.1f}"
     rare = {outcome for outcome, p in probabilities.items() if p * shots < _FEWEST}
