@@ -18,7 +18,7 @@ from qmio_jupyter.drivers.seeds import batch_seed
 from qmio_jupyter.model.result import BindingCounts, key_width, pack_counts
 
 #: Shots of a block where the state is computed once and all its shots are drawn from it.
-SAMPLED_BLOCK: Final = 100_000
+SAMPLED_BLOCK: Final = 200_000
 #: Seconds that a block of shots run one by one should take, by the prediction.
 _BLOCK_S: Final = 0.05
 #: Bounds of such a block: a call costs as much as some shots; partial counts are wanted ten times a second.

@@ -7,7 +7,7 @@ from qiskit.circuit import ControlFlowOp
 
 from qmio_jupyter.drivers.aer import binding
 from qmio_jupyter.drivers.aer.planner import Compiled, Planner
-from qmio_jupyter.drivers.aer.refusals import check_kind
+from qmio_jupyter.drivers.aer.refusals import check_kind, naming
 from qmio_jupyter.drivers.pace import device_s
 from qmio_jupyter.model.device import CostModel
 from qmio_jupyter.model.dry_run import DryRun, DryRunItem, cut_circuit, within_limits
@@ -34,11 +34,14 @@ def dry_run(run: Run, planner: Planner, *, seconds: float, clock: CostModel | No
     QmioError
         What running it would be refused with.
     """
-    items = tuple([_item(run, item, planner, seconds, clock) for item in run.spec.items])
+    items: list[DryRunItem] = []
+    for index, item in enumerate(run.spec.items):
+        with naming(index, len(run.spec.items)):
+            items.append(_item(run, item, planner, seconds, clock))
     made = DryRun(
         device=run.spec.device,
         snapshot_id=run.snapshot.snapshot_id if run.snapshot is not None else None,
-        items=items,
+        items=tuple(items),
         predicted_s=sum(item.predicted_s for item in items),
         device_s=None if clock is None else sum(item.device_s or 0.0 for item in items),
     )

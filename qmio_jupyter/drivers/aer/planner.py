@@ -17,11 +17,13 @@ from qmio_jupyter.drivers.aer.compiling import compile_for
 from qmio_jupyter.drivers.aer.devices import Devices, Emulated
 from qmio_jupyter.drivers.aer.direct import Engine, Options
 from qmio_jupyter.drivers.aer.exact import Distributions, Exact, FinalMeasure
+from qmio_jupyter.drivers.aer.framed import Framed
 from qmio_jupyter.drivers.aer.outcomes import layout
 from qmio_jupyter.drivers.aer.read import read_program
 from qmio_jupyter.drivers.aer.refusals import check_layout
 from qmio_jupyter.drivers.aer.tables import Matrix
 from qmio_jupyter.emulation import method
+from qmio_jupyter.emulation.frames import Frames
 from qmio_jupyter.emulation.method import Choice
 from qmio_jupyter.emulation.survey import Facts
 from qmio_jupyter.errors import ProgramError
@@ -31,6 +33,8 @@ from qmio_jupyter.model.result import BindingCounts, Register
 from qmio_jupyter.model.task import Item, TaskOptions
 from qmio_jupyter.ports import Run
 
+#: What is said of a result, as (key, value).
+_Notes = tuple[tuple[str, str], ...]
 #: Programs a worker keeps compiled, and bytes of theirs as submitted; what is made of a byte is some hundred bytes.
 _KEPT: Final = (128, 4 * 2**20)
 
@@ -250,47 +254,52 @@ class Planner:
         )
 
     def _make(self, compiled: Compiled, choice: Choice) -> Plan:
-        prepared = _prepared(compiled, choice)
-        measures = prepared.measures
-        is_exact = (
-            measures is not None
-            and choice.form in ("ideal", "baked")
-            and choice.method in ("statevector", "density_matrix")
-            and exact.is_exact(measures)
-        )
-        way: Way
-        if is_exact and measures is not None:
-            way = Exact(
-                prepared.circuit,
-                measures,
-                compiled.circuit.num_clbits,
-                compiled.names,
-                self._engine,
-                prepared.options,
-                self._distributions,
-                next(self._numbers),
-            )
-        else:
-            size = blocks.block_shots(
-                is_sampled=measures is not None and choice.form in ("ideal", "baked"),
-                per_shot_s=choice.estimate.per_shot_s,
-            )
-            way = Blocks(prepared.circuit, compiled.names, self._engine, prepared.options, size)
         notes = [
             ("method", choice.method),
             ("why", choice.why),
             ("active_qubits", str(compiled.facts.active_qubits)),
             ("memory_predicted_bytes", str(choice.memory_bytes)),
         ]
-        if measures is None or choice.form not in ("ideal", "baked"):
-            notes.append(("shots", "one by one"))
+        way, how, remarks = self._way(compiled, choice)
         return Plan(
             compiled=compiled,
             choice=choice,
             way=way,
-            notes=(*notes, *compiled.notes, *prepared.remarks),
-            is_exact=is_exact,
+            notes=(*notes, *how, *compiled.notes, *remarks),
+            is_exact=isinstance(way, Exact),
             layout_bytes=len(msgspec.msgpack.encode(compiled.registers)),
+        )
+
+    def _way(self, compiled: Compiled, choice: Choice) -> tuple[Way, _Notes, _Notes]:
+        """Return how shots are made, what is to be said of that, and of the physics."""
+        n_bits = compiled.circuit.num_clbits
+        if choice.framed and compiled.device is not None:
+            frames = Frames(compiled.circuit, compiled.device.book)
+            return Framed(frames, n_bits), (), frames.remarks
+        prepared = _prepared(compiled, choice)
+        measures = prepared.measures
+        if (
+            measures is not None
+            and choice.method in ("statevector", "density_matrix")
+            and exact.is_exact(measures)
+        ):
+            way = Exact(
+                prepared.circuit,
+                measures,
+                n_bits,
+                compiled.names,
+                self._engine,
+                prepared.options,
+                self._distributions,
+                next(self._numbers),
+            )
+            return way, (), prepared.remarks
+        size = blocks.block_shots(is_sampled=measures is not None, per_shot_s=choice.estimate.per_shot_s)
+        how = () if measures is not None else (("shots", "one by one"),)
+        return (
+            Blocks(prepared.circuit, compiled.names, self._engine, prepared.options, size),
+            how,
+            prepared.remarks,
         )
 
 

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from qmio_jupyter.errors import AgentError, ProgramError
+import contextlib
+from collections.abc import Iterator
+
+from qmio_jupyter.errors import AgentError, ProgramError, QmioError, from_code
 from qmio_jupyter.model.task import Item, TaskOptions
 
 
@@ -37,6 +40,18 @@ def check_layout(options: TaskOptions, n_qubits: int) -> None:
             hint="Give one qubit of the device for each of the program, each once.",
             code="program",
         )
+
+
+@contextlib.contextmanager
+def naming(index: int, number: int) -> Iterator[None]:
+    """Say which of several programs (the `index`-th of `number`, from 0) an error is about."""
+    try:
+        yield
+    except QmioError as error:
+        if number == 1 or error.code.startswith("agent"):
+            raise
+        message = f"program {index + 1} of {number}: {error.message}"
+        raise from_code(error.code, message, hint=error.hint, detail=error.detail) from error
 
 
 def check_kind(item: Item) -> None:

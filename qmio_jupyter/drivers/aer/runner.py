@@ -8,7 +8,7 @@ from typing import Final
 
 from qmio_jupyter.drivers.aer import binding
 from qmio_jupyter.drivers.aer.planner import Plan, Planner, Sampler
-from qmio_jupyter.drivers.aer.refusals import check_kind
+from qmio_jupyter.drivers.aer.refusals import check_kind, naming
 from qmio_jupyter.drivers.aer.results import SOFTWARE, check_size, item_result
 from qmio_jupyter.drivers.aer.tables import Matrix
 from qmio_jupyter.drivers.pace import Pacer, device_s
@@ -77,11 +77,13 @@ class Runner:
         plans: list[Plan] = []
         bound: list[Matrix] = []
         is_short = self._clock is None
-        for item in self._run.spec.items:
-            check_kind(item)
-            plan = self._planner.plan(self._run, item, self._seconds)
-            plans.append(plan)
-            bound.append(binding.rows(plan.compiled.names, item.parameters))
+        items = self._run.spec.items
+        for index, item in enumerate(items):
+            with naming(index, len(items)):
+                check_kind(item)
+                plan = self._planner.plan(self._run, item, self._seconds)
+                plans.append(plan)
+                bound.append(binding.rows(plan.compiled.names, item.parameters))
             # Only what is computed once and for all can be foretold so well.
             is_short = is_short and plan.is_exact and plan.seconds(item) < _WORD_S
         check_size(self._run, plans)
@@ -89,7 +91,8 @@ class Runner:
         if not is_short or self._compiled_s > _WORD_S:
             self._on_stage(RUNNING)
         for index, plan in enumerate(plans):
-            self._run_item(index, plan, bound[index])
+            with naming(index, len(items)):
+                self._run_item(index, plan, bound[index])
         self._pacer.wait(self._bindings_begun, self._shots_done)
         return self._result(self._done, is_final=True)
 

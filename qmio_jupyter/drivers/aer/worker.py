@@ -17,6 +17,7 @@ from qmio_jupyter.drivers.aer.runner import Runner
 from qmio_jupyter.drivers.workers import deaths
 from qmio_jupyter.drivers.workers.channel import Channel, ChannelClosedError, MessageTooLargeError
 from qmio_jupyter.drivers.workers.messages import Done, Estimated, Failed, Job, Partial, Stage
+from qmio_jupyter.emulation import transpiling
 from qmio_jupyter.errors import QmioError
 from qmio_jupyter.model.device import Snapshot
 from qmio_jupyter.model.ids import digest
@@ -52,6 +53,7 @@ def prepare(snapshot: Snapshot | None = None) -> None:
         Of the device that workers emulate: what is made of it is shared by all of them.
     """
     compiling.warm()
+    transpiling.warm()
     read.read_program(Program(digest=digest(_BELL), media_type=QASM3, data=_BELL), MAX_QUBITS)
     if snapshot is not None:
         _DEVICES.prepare(snapshot)
