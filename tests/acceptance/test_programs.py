@@ -27,6 +27,11 @@ EXPECTED: dict[str, dict[str, float]] = {
     "input-parameter": {"0": 0.2919, "1": 0.7081},
     "forty-qubits-where-the-method-allows-it": {"0" * 40: 0.5, "1" * 40: 0.5},
     "seventy-bits": {"1" + "0" * 68 + "1": 1.0},
+    "repetition-code-corrects-a-flip": {"111 10": 1.0},
+    "try-until-it-succeeds": {"11 11": 1.0},
+    "two-bit-addition": {"101": 1.0},
+    "phase-bit-by-bit": {"011": 1.0},
+    "bits-that-are-computed": {"0 0 00": 0.25, "0 0 11": 0.25, "1 1 01": 0.25, "1 1 10": 0.25},
 }
 #: Options of the cells that need some.
 OPTIONS = {"input-parameter": "--bind theta=2"}
