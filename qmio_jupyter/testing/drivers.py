@@ -10,10 +10,12 @@ import threading
 from collections.abc import Iterator
 from concurrent.futures import CancelledError, Future
 
+import msgspec
 import psutil
 import pytest
 
 from qmio_jupyter.errors import DeviceError, QmioError, TaskCancelledError
+from qmio_jupyter.model.dry_run import DryRun
 from qmio_jupyter.model.result import BindingCounts, ItemResult, TaskResult, key_width, outcomes
 from qmio_jupyter.ports import DeviceDriver, Run
 from qmio_jupyter.testing import runs
@@ -215,6 +217,36 @@ class DriverConformance:
         run = runs.run(_BELL, device=self.name, device_options={"no-such-option": "1"})
         with pytest.raises(DeviceError, match="no-such-option") as caught:
             self.result(driver, run)
+        assert caught.value.code == "device.option"
+
+    def test_a_dry_run_accounts_for_every_item(self, driver: DeviceDriver) -> None:
+        """It says of each item what was asked of it, and takes no run's place."""
+        run = self.short(items=2)
+        found = driver.estimate(run, SOON_S).result(SOON_S)
+        assert found.device == self.name
+        assert [(item.shots, item.bindings) for item in found.items] == [
+            (item.shots, item.bindings) for item in run.spec.items
+        ]
+        assert sum(item.predicted_s for item in found.items) == pytest.approx(found.predicted_s)
+        assert found.cost_s == 0
+        assert msgspec.msgpack.decode(msgspec.msgpack.encode(found), type=DryRun) == found
+
+    def test_a_dry_run_waits_for_no_run(self, driver: DeviceDriver) -> None:
+        """It is answered while the device has all it can do, and disturbs nothing of it."""
+        run = self.endless()
+        running, heard = self.start(driver, run)
+        assert heard.began.wait(SOON_S)
+        assert driver.estimate(self.short(), SOON_S).result(SOON_S).items
+        assert not running.done()
+        driver.stop(run.task_id)
+        with pytest.raises(TaskCancelledError):
+            running.result(SOON_S)
+
+    def test_a_dry_run_is_refused_as_the_run_would_be(self, driver: DeviceDriver) -> None:
+        """The same error, without the wait."""
+        run = runs.run(_BELL, device=self.name, device_options={"no-such-option": "1"})
+        with pytest.raises(DeviceError, match="no-such-option") as caught:
+            driver.estimate(run, SOON_S).result(SOON_S)
         assert caught.value.code == "device.option"
 
     def test_closing_ends_runs_and_leaves_no_process(self, earlier: set[int], driver: DeviceDriver) -> None:

@@ -183,3 +183,9 @@ def home(tmp_path):
     home = AgentHome(tmp_path)
     yield home
     home.close()
+
+
+@pytest.fixture(scope="session")
+def agent_home():
+    """The class, for fixtures of a file: tests cannot import this one."""
+    return AgentHome
