@@ -55,7 +55,7 @@ def out_of_memory(memory_bytes: int, *, detail: str = "") -> AgentError:
     return AgentError(
         f"the program needs more memory than a worker may use ({memory_bytes / 2**30:.1f} GiB)",
         code="agent.memory",
-        hint="Use fewer qubits, or less entanglement.",
+        hint="Use fewer qubits or gates, or less entanglement.",
         detail=detail,
     )
 
