@@ -45,6 +45,8 @@ class Choice(msgspec.Struct, frozen=True, kw_only=True):
         Active qubits (indices among them) along the chain; empty except for matrix product states.
     estimate : Estimate
         What the prediction is made of.
+    framed : bool
+        Of stabilizers: whether `frames.Frames` takes it, which is faster than Aer.
     """
 
     method: str
@@ -54,6 +56,7 @@ class Choice(msgspec.Struct, frozen=True, kw_only=True):
     memory_bytes: int
     order: tuple[int, ...]
     estimate: Estimate
+    framed: bool = False
 
 
 def choose(

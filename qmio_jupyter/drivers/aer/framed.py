@@ -93,9 +93,7 @@ class FrameSampler:
     def _run(self, shots: int) -> None:
         seed, item, binding = self._stream
         # 2**64 steps of the counter lie between one block's numbers and the next one's.
-        random = np.random.Generator(
-            np.random.Philox(counter=(0, self._blocks, binding, item), key=seed)
-        )
+        random = np.random.Generator(np.random.Philox(counter=(0, self._blocks, binding, item), key=seed))
         outcomes = self._frames.sample(shots, random)
         self._blocks += 1
         self.shots += shots
