@@ -6,6 +6,7 @@ import math
 from contextlib import suppress
 
 import click
+from msgspec.structs import replace
 
 from qmio_jupyter.cli.documents import dry_run_document, result_documents
 from qmio_jupyter.cli.exits import Exit
@@ -14,7 +15,7 @@ from qmio_jupyter.cli.programs import LANGUAGES, read_programs
 from qmio_jupyter.cli.progress import Bar
 from qmio_jupyter.cli.shared import SECONDS, client_for, emit, json_option, note, task_document
 from qmio_jupyter.client.flows import ESTIMATE_S
-from qmio_jupyter.client.spec import build_spec
+from qmio_jupyter.client.spec import build_spec, snapshot_named
 from qmio_jupyter.client.sync import Client, TaskHandle, mint_task_id
 from qmio_jupyter.config import settings
 from qmio_jupyter.errors import QmioError
@@ -88,7 +89,13 @@ def _layout(_: click.Context, option: click.Parameter, text: str | None) -> tupl
 @click.option("--opt-level", type=click.IntRange(0, 3), default=None)
 @click.option("--layout", callback=_layout, default=None, metavar="auto|I,J,...", help="Physical qubits.")
 @click.option("--pace", type=click.Choice(["real", "fast"]), default="fast", show_default=True)
-@click.option("--snapshot", default=None, metavar="ID", help="Calibration snapshot to run against.")
+@click.option("--snapshot", default=None, metavar="ID|current", help="Calibration snapshot to run against.")
+@click.option(
+    "--compiled-for",
+    default=None,
+    metavar="ID|current",
+    help="The programs are in the device's own gates, on its own qubits, compiled for this snapshot.",
+)
 @click.option("--stale", type=click.Choice([policy.value for policy in StalePolicy]), default="warn")
 @click.option("--max-attempts", type=click.IntRange(1, 100), default=None, metavar="N")
 @click.option("--device-option", multiple=True, callback=_pairs, metavar="NAME=VALUE")
@@ -113,6 +120,7 @@ def command(
     layout: tuple[int, ...],
     pace: str,
     snapshot: str | None,
+    compiled_for: str | None,
     stale: str,
     max_attempts: int | None,
     device_option: dict[str, str],
@@ -144,6 +152,7 @@ def command(
         layout=layout,
         pace=pace,
         snapshot=snapshot,
+        compiled_for=compiled_for,
         stale=StalePolicy(stale),
         max_attempts=max_attempts,
         device_options=tuple(sorted(device_option.items())),
@@ -158,14 +167,14 @@ def command(
     )
     if dry_run:
         with client_for() as client, naming_files(names):
-            found_run = client.estimate(spec, programs, within_s=timeout or ESTIMATE_S)
+            found_run = client.estimate(_named(client, spec), programs, within_s=timeout or ESTIMATE_S)
         if as_json:
             emit(dry_run_document(found_run, names))
         else:
             click.echo(dry_run_text(found_run, most_lines=None))
         return Exit.OK
     with client_for() as client, naming_files(names):
-        handle = _submit(client, spec, programs)
+        handle = _submit(client, _named(client, spec), programs)
         if no_wait:
             if as_json:
                 emit(task_document(handle.view))
@@ -180,6 +189,21 @@ def command(
     else:
         click.echo(result_text(handle.view, found_result))
     return Exit.OK
+
+
+def _named(client: Client, spec: TaskSpec) -> TaskSpec:
+    """Return the task with whole ids for the snapshots that it names."""
+    options = spec.options
+    if options.snapshot is None and options.compiled_for is None:
+        return spec
+    device = client.device(spec.device)
+    if options.snapshot is not None:
+        options = replace(options, snapshot=snapshot_named(options.snapshot, device, "--snapshot"))
+    if options.compiled_for is not None:
+        options = replace(
+            options, compiled_for=snapshot_named(options.compiled_for, device, "--compiled-for")
+        )
+    return replace(spec, options=options)
 
 
 def _submit(client: Client, spec: TaskSpec, programs: list[Program]) -> TaskHandle:

@@ -6,10 +6,14 @@ from collections.abc import Sequence
 
 import msgspec
 
-from qmio_jupyter.errors import UsageError
-from qmio_jupyter.model.ids import DeviceName, check_name
+from qmio_jupyter.errors import NotYetError, UsageError
+from qmio_jupyter.model.device import DeviceView
+from qmio_jupyter.model.ids import DeviceName, Digest, check_name
 from qmio_jupyter.model.program import Program
 from qmio_jupyter.model.task import Item, ParameterMatrix, TaskOptions, TaskSpec
+
+#: Names a device's current snapshot, whichever it is.
+CURRENT = "current"
 
 
 def build_spec(
@@ -67,3 +71,29 @@ def build_spec(
         return msgspec.convert(msgspec.to_builtins(spec, builtin_types=(bytes,)), TaskSpec)
     except msgspec.ValidationError as problem:
         raise UsageError(f"the task is not acceptable: {problem}", hint="Correct the named value.") from None
+
+
+def snapshot_named(text: str, device: DeviceView, option: str) -> Digest:
+    """Return the id of the snapshot that `text` names on a device.
+
+    Parameters
+    ----------
+    text : str
+        ``current``, the beginning of the current snapshot's id, or any other snapshot's whole id: that one is
+        returned as it is, for the gateway to judge.
+    device : DeviceView
+        As it is now.
+    option : str
+        What asked for it, for the error.
+
+    Raises
+    ------
+    NotYetError
+        If the device has no snapshot.
+    """
+    current = device.snapshot_id
+    if current is None:
+        raise NotYetError(
+            f"{option}: device {device.description.name} has no snapshots yet", hint="Leave it out."
+        )
+    return current if text == CURRENT or current.startswith(text) else text

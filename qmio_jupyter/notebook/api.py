@@ -64,6 +64,7 @@ def run(
     wait: bool = True,
     dry_run: bool = False,
     snapshot: str | None = None,
+    compiled_for: str | None = None,
     stale: str | None = None,
     device_options: Mapping[str, str] | None = None,
 ) -> TaskHandle | DryRun:
@@ -73,7 +74,8 @@ def run(
     ----------
     program : QuantumCircuit or str, or a list of them
         What to run. Text begins with its OPENQASM header, unless `lang` says what it is.
-    device, shots, label, seed, ideal, opt_level, layout, lang, pace, memory, snapshot, stale
+    device, shots, label, seed, ideal, opt_level, layout, lang, pace, memory, snapshot
+    compiled_for, stale
         As the options of ``%%qpu``; None is the configured default. `shots` is per circuit and binding.
     bind : mapping or array, optional
         Parameters by name: a number, or a sequence with one number per binding (shape ``(bindings,)``); for
@@ -122,6 +124,7 @@ def run(
             timeout=timeout,
             dry_run=dry_run,
             snapshot=snapshot,
+            compiled_for=compiled_for,
             stale=stale,
             device_option=tuple((key, str(value)) for key, value in (device_options or {}).items()),
         )

@@ -51,6 +51,7 @@ class RunOptions(msgspec.Struct, frozen=True, kw_only=True):
     no_wait: bool = False
     dry_run: bool = False
     snapshot: str | None = None
+    compiled_for: str | None = None
     stale: str | None = None
     device_option: tuple[tuple[str, str], ...] = ()
     quiet: bool = False

@@ -14,6 +14,7 @@ from typing import Any
 
 import msgspec
 
+from qmio_jupyter.client.spec import CURRENT
 from qmio_jupyter.errors import QmioError
 from qmio_jupyter.model.ids import check_name
 from qmio_jupyter.model.task import MAX_SHOTS, StalePolicy, TaskState
@@ -160,8 +161,8 @@ def _layout(text: str) -> tuple[int, ...]:
 
 
 def _snapshot(text: str) -> str:
-    if re.fullmatch(r"[0-9a-f]{6,64}", text) is None:
-        raise ValueError(f"6 to 64 hexadecimal digits are expected, not {text!r}")
+    if text != CURRENT and re.fullmatch(r"[0-9a-f]{6,64}", text) is None:
+        raise ValueError(f"6 to 64 hexadecimal digits, or {CURRENT}, are expected, not {text!r}")
     return text
 
 
@@ -286,6 +287,13 @@ RUN_OPTIONS: tuple[Option, ...] = (
         help="Queue nothing: show the compiled circuit, its fidelity, time and cost (-o VAR keeps them).",
     ),
     SNAPSHOT,
+    Option(
+        field="compiled_for",
+        flags=("--compiled-for",),
+        metavar="ID|current",
+        convert=_snapshot,
+        help="The program is in the device's own gates, on its own qubits, compiled for this snapshot.",
+    ),
     Option(
         field="stale",
         flags=("--stale",),

@@ -9,8 +9,11 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from qmio_jupyter.errors import DeadlineError, GatewayError, NotYetError, QmioError
+from qmio_jupyter.client.spec import snapshot_named
+from qmio_jupyter.errors import DeadlineError, GatewayError, QmioError
+from qmio_jupyter.model.device import DeviceView
 from qmio_jupyter.model.dry_run import DryRun
+from qmio_jupyter.model.ids import Digest
 from qmio_jupyter.model.program import Program
 from qmio_jupyter.model.task import StalePolicy, TaskOptions, TaskSpec, TaskState
 from qmio_jupyter.notebook.circuits import to_submission
@@ -100,17 +103,19 @@ def _task(
     found = to_submission(
         programs, shots=asked.shots or defaults.shots, values=values, device=device.description
     )
-    if asked.snapshot is not None and device.snapshot_id is None:
-        raise NotYetError(
-            f"--snapshot: device {device.description.name} has no snapshots yet", hint="Leave it out."
-        )
     spec = TaskSpec(
-        device=device.description.name, items=found.items, options=_options(asked), label=asked.label or ""
+        device=device.description.name,
+        items=found.items,
+        options=_options(asked, device),
+        label=asked.label or "",
     )
     return spec, found.programs
 
 
-def _options(asked: RunOptions) -> TaskOptions:
+def _options(asked: RunOptions, device: DeviceView) -> TaskOptions:
+    def named(text: str | None, option: str) -> Digest | None:
+        return None if text is None else snapshot_named(text, device, option)
+
     return TaskOptions(
         seed=asked.seed,
         memory=asked.memory,
@@ -118,7 +123,8 @@ def _options(asked: RunOptions) -> TaskOptions:
         optimization_level=asked.opt_level,
         layout=asked.layout or (),
         pace=asked.pace or "fast",
-        snapshot=asked.snapshot,
+        snapshot=named(asked.snapshot, "--snapshot"),
+        compiled_for=named(asked.compiled_for, "--compiled-for"),
         stale=StalePolicy(asked.stale or "warn"),
         device_options=tuple(sorted(asked.device_option)),
     )

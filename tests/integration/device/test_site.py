@@ -13,6 +13,7 @@ from qmio_jupyter.model.program import Program
 from qmio_jupyter.model.result import TaskResult, outcomes
 from qmio_jupyter.model.task import StalePolicy, TaskOptions
 from qmio_jupyter.testing import runs
+from qmio_jupyter.testing.home import Home, one_line
 
 pytestmark = pytest.mark.slow
 
@@ -95,3 +96,17 @@ def test_what_the_device_lacks_is_named(client: Client) -> None:
     far = runs.qasm3("bit[2] c; qubit[5] q; cz q[0], q[4]; c[0] = measure q[0];")
     with pytest.raises((ProgramError, TaskError), match="cz on 0-4"):
         run(client, far, compiled_for=now)
+
+
+def test_a_file_says_on_the_command_line_what_it_was_compiled_for(home: Home) -> None:
+    file = home.root / "isa.qasm"
+    file.write_bytes(ISA.data)
+    document = home.json("run", str(file), "-d", "line", "--ideal", "-n", "50", "--compiled-for", "current")
+    assert isinstance(document, dict)
+    assert document["counts"] == [["11", 50]]
+    far = home.root / "far.qasm"
+    far.write_bytes(ISA.data.replace(b"cz q[0], q[1]", b"cz q[0], q[3]", 1))
+    refused = home.cli("run", str(far), "-d", "line", "--compiled-for", "current")
+    assert refused.returncode != 0
+    assert "far.qasm" in one_line(refused.stderr)
+    assert "cz on 0-3" in one_line(refused.stderr)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import inspect
 from typing import Any
 
+import msgspec
 import numpy as np
 import pytest
 from qiskit import QuantumCircuit
@@ -74,6 +75,7 @@ def test_a_failed_task_raises(fake: Any) -> None:
         ({"device": "a b"}, "device: "),
         ({"label": "a" * 201}, "label: at most 200"),
         ({"snapshot": "x"}, "snapshot: 6 to 64"),
+        ({"compiled_for": "x"}, "compiled_for: 6 to 64"),
     ],
 )
 def test_arguments_are_checked_as_options_are(fake: Any, arguments: dict[str, Any], says: str) -> None:
@@ -102,6 +104,17 @@ def test_tasks_status_attach_cancel_result(fake: Any) -> None:
     assert [v.state for v in qmio_jupyter.cancel("all")] == [TaskState.CANCELLED]
     with pytest.raises(UsageError):
         qmio_jupyter.tasks(state="done")
+
+
+def test_snapshots_are_named_by_the_beginning_of_their_id_or_as_the_current_one(fake: Any) -> None:
+    now = "ab" * 32
+    fake.known["fake-qmio"] = msgspec.structs.replace(fake.known["fake-qmio"], snapshot_id=now)
+    for asked, named in (("current", now), (now[:6], now), (now, now), ("0" * 64, "0" * 64)):
+        handle = qmio_jupyter.run(BELL, snapshot=asked, compiled_for=asked)
+        options = fake.specs[handle.task_id].options
+        assert (options.snapshot, options.compiled_for) == (named, named)
+    with pytest.raises(NotYetError, match="--compiled-for: device echo"):
+        qmio_jupyter.run(BELL, device="echo", compiled_for="current")
 
 
 def test_devices_and_session(fake: Any) -> None:

@@ -111,7 +111,8 @@ def test_in_a_cell_only_its_first_line_is_ours(
 
 
 def test_devices_tasks_and_variables_in_the_shell(shell: Any, fake: Any) -> None:
-    assert complete(shell, "%%qpu -d ")[0] == ["fake-qmio"]  # the configured one: no link yet, and none is made
+    # The configured one: no link yet, and none is made.
+    assert complete(shell, "%%qpu -d ")[0] == ["fake-qmio"]
     assert fake.asked == []
     shell.user_ns["bell"] = "OPENQASM 3.0;"
     shell.user_ns["other"] = "text"
