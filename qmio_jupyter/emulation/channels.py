@@ -21,8 +21,8 @@ Reals = NDArray[np.float64]
 Channels = NDArray[np.complex128]
 
 
-def survival(times_s: Reals, constants_s: Reals) -> Reals:
-    """Return exp(-t / T), with 1 for an infinite T.
+def decayed(times_s: Reals, constants_s: Reals) -> Reals:
+    """Return 1 - exp(-t / T), exact for short times too; 0 for an infinite T.
 
     Parameters
     ----------
@@ -31,32 +31,32 @@ def survival(times_s: Reals, constants_s: Reals) -> Reals:
     constants_s : ndarray
         Time constants, seconds, positive or infinite; shapes broadcast.
     """
-    made: Reals = np.exp(-times_s / constants_s)
+    made: Reals = -np.expm1(-times_s / constants_s)
     return made
 
 
-def relaxations(excited: Reals, coherence: Reals) -> Channels:
+def relaxations(lost: Reals, faded: Reals) -> Channels:
     """Return single-qubit thermal relaxation towards |0>.
 
-    rho_11 shrinks by `excited` (the loss goes to rho_00), rho_01 and rho_10 by `coherence`.
+    The part `lost` of rho_11 goes to rho_00; rho_01 and rho_10 lose the part `faded`.
 
     Parameters
     ----------
-    excited : ndarray, shape (k,)
-        exp(-t / T1).
-    coherence : ndarray, shape (k,)
-        exp(-t / T2); a channel needs coherence**2 <= excited, that is T2 <= 2 T1.
+    lost : ndarray, shape (k,)
+        1 - exp(-t / T1).
+    faded : ndarray, shape (k,)
+        1 - exp(-t / T2); a channel needs (1 - faded)**2 <= 1 - lost, that is T2 <= 2 T1.
 
     Returns
     -------
     ndarray, shape (k, 4, 4)
         Rows and columns in the order rho_00, rho_10, rho_01, rho_11.
     """
-    made = np.zeros((*np.shape(excited), 4, 4), dtype=np.complex128)
+    made = np.zeros((*np.shape(lost), 4, 4), dtype=np.complex128)
     made[..., 0, 0] = 1.0
-    made[..., 0, 3] = 1.0 - excited
-    made[..., 1, 1] = made[..., 2, 2] = coherence
-    made[..., 3, 3] = excited
+    made[..., 0, 3] = lost
+    made[..., 1, 1] = made[..., 2, 2] = 1.0 - faded
+    made[..., 3, 3] = 1.0 - lost
     return made
 
 

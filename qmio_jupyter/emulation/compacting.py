@@ -21,7 +21,9 @@ from qiskit.utils.units import apply_prefix
 from qmio_jupyter.errors import ProgramError
 
 #: They do nothing by themselves: a qubit that knows nothing else stays as it is, |0>.
-_IDLE: Final = frozenset({"barrier", "delay"})
+_IDLE: Final = frozenset({"barrier", "delay", "break_loop", "continue_loop"})
+#: Ways out of a loop's body, which Qiskit does not count as control flow.
+_JUMPS: Final = frozenset({"break_loop", "continue_loop"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,7 +89,7 @@ def _active(circuit: QuantumCircuit, where: Sequence[int]) -> set[int]:
     for instruction in circuit.data:
         if instruction.is_control_flow():
             touched = [index[qubit] for qubit in instruction.qubits]
-            for block in getattr(instruction.operation, "blocks", ()):  # break and continue have none
+            for block in instruction.operation.blocks:
                 found |= _active(block, touched)
         elif instruction.name not in _IDLE:
             found.update(index[qubit] for qubit in instruction.qubits)
@@ -98,7 +100,7 @@ def needs_values(circuit: QuantumCircuit) -> bool:
     """Return whether a free parameter is a duration: then noise depends on it and has to wait for its value."""
     for instruction in circuit.data:
         if instruction.is_control_flow():
-            if any(needs_values(block) for block in getattr(instruction.operation, "blocks", ())):
+            if any(needs_values(block) for block in instruction.operation.blocks):
                 return True
         elif instruction.name == "delay" and getattr(instruction.params[0], "parameters", ()):
             return True
@@ -171,7 +173,7 @@ def _walk(circuit: QuantumCircuit, index: dict[Any, tuple[int, int]], dt_s: floa
         if name == "barrier" or (name == "delay" and not found):
             continue
         operation: Instruction = instruction.operation
-        is_control = instruction.is_control_flow()
+        is_control = instruction.is_control_flow() or name in _JUMPS
         if is_control:
             operation = _rewritten(instruction, index, dt_s, writer)
         step = Step(
@@ -198,7 +200,7 @@ def _rewritten(
     """Return control flow on the qubits that are kept, its blocks written anew."""
     operation: Any = instruction.operation
     kept = [place for place, qubit in enumerate(instruction.qubits) if qubit in index]
-    if not isinstance(operation, ControlFlowOp) or not operation.blocks:
+    if not isinstance(operation, ControlFlowOp):
         # `break` or `continue`: it has a width, and nothing else.
         empty_handed: Any = type(operation)
         return empty_handed(len(kept), operation.num_clbits)

@@ -2,9 +2,9 @@
 
 A trajectory is cheap where the events do not ask for the state: Paulis and resets. Depolarisation is a mixture of
 Paulis. Relaxation with T2 <= T1 is one of {nothing, Z, reset}. With T1 < T2 <= 2 T1 it is none, for its coherence
-outlives its excitation; but with e1 = exp(-t / T1) and e2 = exp(-t / T2)
+outlives its excitation; but with a = 1 - exp(-t / T1) and b = 1 - exp(-t / T2)
 
-    R = w 1 + (1 - w) A(s),   1 - w = (1 - e2)**2 / (1 + e1 - 2 e2),   s = (e2 - e1) / (1 - e2)
+    R = w 1 + (1 - w) A(s),   1 - w = b**2 / (2 b - a),   s = (a - b) / b
 
 where A(s) is amplitude damping under which |1> keeps the amplitude s. That is the largest part in which nothing
 happens, and a rest that does ask for the state but comes rarely. At T2 = T1 the rest is the reset (s = 0), at
@@ -70,24 +70,23 @@ class Mixture:
     damping: tuple[tuple[float, float], ...]
 
 
-def relaxed(excited: float, coherence: float) -> Local:
+def relaxed(lost: float, faded: float) -> Local:
     """Return relaxation as a mixture.
 
     Parameters
     ----------
-    excited : float
-        exp(-t / T1).
-    coherence : float
-        exp(-t / T2), at most the square root of `excited`.
+    lost : float
+        a = 1 - exp(-t / T1).
+    faded : float
+        b = 1 - exp(-t / T2), with (1 - b)**2 <= 1 - a.
     """
-    if coherence <= excited:
-        flip = (excited - coherence) / 2
-        return Local(nothing=excited - flip, flip=flip, reset=1.0 - excited, damp=0.0, stay=1.0)
-    rare = (1.0 - coherence) ** 2
-    # 1 + e1 - 2 e2, written without its cancellation.
-    damp = rare / (rare + max(0.0, excited - coherence**2))
-    stay = (coherence - excited) / (1.0 - coherence)
-    return Local(nothing=1.0 - damp, flip=0.0, reset=0.0, damp=damp, stay=min(1.0, stay))
+    if faded >= lost:
+        flip = (faded - lost) / 2
+        return Local(nothing=1.0 - lost - flip, flip=flip, reset=lost, damp=0.0, stay=1.0)
+    # At T2 = 2 T1 the denominator is b**2, and with rounding may be less.
+    damp = min(1.0, faded**2 / (2 * faded - lost))
+    stay = min(1.0, (lost - faded) / faded)
+    return Local(nothing=1.0 - damp, flip=0.0, reset=0.0, damp=damp, stay=stay)
 
 
 def mixture(terms: Terms, *, is_clifford: bool) -> Mixture:
@@ -100,10 +99,10 @@ def mixture(terms: Terms, *, is_clifford: bool) -> Mixture:
     is_clifford : bool
         True: no damping; where it would be needed T2 is cut to T1, populations staying as they are (see `is_cut`).
     """
-    paulis, coherence = _shared(terms)
+    paulis, faded = _shared(terms)
     if is_clifford:
-        coherence = tuple(map(min, coherence, terms.excited))
-    local = [relaxed(one, two) for one, two in zip(terms.excited, coherence, strict=True)]
+        faded = tuple(map(max, faded, terms.lost))
+    local = [relaxed(one, two) for one, two in zip(terms.lost, faded, strict=True)]
     found: dict[tuple[Event, ...], float] = {}
     for index, probability in np.ndenumerate(paulis):
         _spread(found, tuple(_PAULIS[place] for place in index), float(probability), local)
@@ -115,8 +114,8 @@ def is_cut(terms: Terms) -> tuple[bool, ...]:
 
     It does where T2 exceeds T1 by more than the gate's Z errors make up for.
     """
-    _, coherence = _shared(terms)
-    return tuple(two > one for one, two in zip(terms.excited, coherence, strict=True))
+    _, faded = _shared(terms)
+    return tuple(two < one for one, two in zip(terms.lost, faded, strict=True))
 
 
 def _spread(
@@ -133,51 +132,59 @@ def _spread(
 
 
 def _shared(terms: Terms) -> tuple[NDArray[np.float64], tuple[float, ...]]:
-    """Return the Paulis' probabilities and each qubit's exp(-t / T2), Z errors moved from the first to the second.
+    """Return the Paulis' probabilities and each qubit's 1 - exp(-t / T2), Z errors moved from the first to the second.
 
     With x = 1 / (1 - 2 z) for a qubit that takes Z errors of probability z, the Paulis left have eigenvalues
     (1 - p) times the x of each qubit on which they are X or Y. Their probability of Z on one qubit alone stays
-    positive while 4 (1 - p) (x - 1) (1 + y) / 16 <= p / 16, y being the other's x (2 in place of 4 and no y for
-    a single qubit: 2 (1 - p) (x - 1) <= p).
+    positive while 4 (1 - p) (x - 1) (1 + y) <= p, y being the other's x (2 in place of 4 and no y for a single
+    qubit).
     """
-    n = len(terms.excited)
+    n = len(terms.lost)
     p = terms.depolarising
-    wanted = [
-        max(1.0, c / e) if e > 0.0 else 1.0 for e, c in zip(terms.excited, terms.coherence, strict=True)
-    ]
     kept = 1.0 - p
+    # x - 1 that makes T2 equal T1: exp(-t / T2) / exp(-t / T1) - 1, where that is positive.
+    wanted = [
+        max(0.0, a - b) / (1.0 - a) if a < 1.0 else 0.0 for a, b in zip(terms.lost, terms.faded, strict=True)
+    ]
     if kept <= 0.0 or p <= 0.0:
-        factors = [1.0] * n
+        excess = [0.0] * n
     elif n == 1:
-        factors = [min(wanted[0], 1.0 + p / (2 * kept))]
+        excess = [min(wanted[0], p / (2 * kept))]
     else:
-        factors = _two_factors(wanted, p / (4 * kept))
+        excess = _two_excesses(wanted, p / (4 * kept))
     eigenvalues = np.full((4,) * n, kept)
     eigenvalues[(0,) * n] = 1.0
-    for axis, x in enumerate(factors):
-        stretched = np.array([1.0, x, x, 1.0]).reshape((-1,) + (1,) * (n - 1 - axis))
+    for axis, u in enumerate(excess):
+        stretched = np.array([1.0, 1.0 + u, 1.0 + u, 1.0]).reshape((-1,) + (1,) * (n - 1 - axis))
         eigenvalues = eigenvalues * stretched
     paulis = eigenvalues
     for axis in range(n):
         paulis = np.moveaxis(np.tensordot(_SIGNS, paulis, axes=(1, axis)), 0, axis) / 4
-    # Where all that was wanted was had, T2 is T1 and not by a rounding above it.
-    shortened = tuple(
-        min(c, e) if x == want else c / x
-        for c, e, x, want in zip(terms.coherence, terms.excited, factors, wanted, strict=True)
+    # Where all that was wanted was had, T2 is T1, and not by a rounding above it.
+    faded = tuple(
+        max(a, b) if u == want else (u + b) / (1.0 + u)
+        for a, b, u, want in zip(terms.lost, terms.faded, excess, wanted, strict=True)
     )
-    return np.maximum(paulis, 0.0), shortened
+    return np.maximum(paulis, 0.0), faded
 
 
-def _two_factors(wanted: list[float], room: float) -> list[float]:
-    """Return x and y with (x - 1)(1 + y) <= room and (y - 1)(1 + x) <= room, as near to `wanted` as they go."""
-    both = math.sqrt(1.0 + room)
-    x, y = (min(want, both) for want in wanted)
-    # Where one asks for less, the other may have more.
-    if x < wanted[0]:
-        x = min(wanted[0], 1.0 + room / (1.0 + y), room / (y - 1.0) - 1.0 if y > 1.0 else math.inf)
-    elif y < wanted[1]:
-        y = min(wanted[1], 1.0 + room / (1.0 + x), room / (x - 1.0) - 1.0 if x > 1.0 else math.inf)
-    return [x, y]
+def _two_excesses(wanted: list[float], room: float) -> list[float]:
+    """Return u and v, at most those `wanted`, with u (2 + v) <= room and v (2 + u) <= room."""
+    both = room / (1.0 + math.sqrt(1.0 + room))
+    u, v = (min(want, both) for want in wanted)
+    # Where one wants less than its share, the other may have more.
+    if u < wanted[0]:
+        u = _more(wanted[0], v, room)
+    elif v < wanted[1]:
+        v = _more(wanted[1], u, room)
+    return [u, v]
+
+
+def _more(wanted: float, other: float, room: float) -> float:
+    most = room / (2.0 + other)
+    if other > 0.0:
+        most = min(most, room / other - 2.0)
+    return min(wanted, most)
 
 
 #: -1 where two Paulis anticommute.

@@ -39,18 +39,18 @@ class Terms:
     ----------
     depolarising : float
         p of rho -> (1 - p) rho + p I / d.
-    excited, coherence : tuple of float
-        exp(-t / T1) and exp(-t / T2) of each qubit, in the gate's order; 1 where there is no relaxation.
+    lost, faded : tuple of float
+        1 - exp(-t / T1) and 1 - exp(-t / T2) of each qubit, in the gate's order; 0 where there is no relaxation.
     """
 
     depolarising: float
-    excited: tuple[float, ...]
-    coherence: tuple[float, ...]
+    lost: tuple[float, ...]
+    faded: tuple[float, ...]
 
     @property
     def is_ideal(self) -> bool:
         """True where nothing happens."""
-        return not self.depolarising and all(value == 1.0 for value in (*self.excited, *self.coherence))
+        return not (self.depolarising or any(self.lost) or any(self.faded))
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,8 +60,8 @@ class _Family:
     index: dict[tuple[int, ...], int]
     depolarising: NDArray[np.float64]
     #: Shape (gates, qubits of one gate).
-    excited: NDArray[np.float64]
-    coherence: NDArray[np.float64]
+    lost: NDArray[np.float64]
+    faded: NDArray[np.float64]
     #: Average infidelity of the relaxation alone.
     limit: NDArray[np.float64]
     #: Average infidelity of the whole.
@@ -129,8 +129,8 @@ class NoiseBook:
         family, row = self._find(name, qubits)
         return Terms(
             depolarising=float(family.depolarising[row]),
-            excited=tuple(map(float, family.excited[row])),
-            coherence=tuple(map(float, family.coherence[row])),
+            lost=tuple(map(float, family.lost[row])),
+            faded=tuple(map(float, family.faded[row])),
         )
 
     def infidelity(self, name: str, qubits: Sequence[int]) -> float:
@@ -146,7 +146,7 @@ class NoiseBook:
         key = (qubit, seconds)
         made = self._delays.get(key)
         if made is None:
-            made = channels.relaxations(np.array(terms.excited[0]), np.array(terms.coherence[0]))
+            made = channels.relaxations(np.array(terms.lost[0]), np.array(terms.faded[0]))
             made.flags.writeable = False
             if len(self._delays) >= _DELAYS:
                 self._delays.clear()
@@ -169,8 +169,8 @@ class NoiseBook:
             )
         return Terms(
             depolarising=0.0,
-            excited=(math.exp(-seconds / self._t1[qubit]),),
-            coherence=(math.exp(-seconds / self._t2[qubit]),),
+            lost=(-math.expm1(-seconds / self._t1[qubit]),),
+            faded=(-math.expm1(-seconds / self._t2[qubit]),),
         )
 
     def readout(self, qubit: int) -> NDArray[np.float64] | None:
@@ -234,11 +234,11 @@ class NoiseBook:
         n = len(gates[0].qubits) if gates else 1
         which = np.array([gate.qubits for gate in gates], dtype=np.intp).reshape(-1, n)
         duration = np.array([_duration(gate) for gate in gates], dtype=np.float64)[:, None]
-        excited = channels.survival(duration, self._t1[which])
-        coherence = channels.survival(duration, self._t2[which])
-        made = channels.relaxations(excited[:, 0], coherence[:, 0])
+        lost = channels.decayed(duration, self._t1[which])
+        faded = channels.decayed(duration, self._t2[which])
+        made = channels.relaxations(lost[:, 0], faded[:, 0])
         if n == _MOST_QUBITS:
-            made = channels.side_by_side(made, channels.relaxations(excited[:, 1], coherence[:, 1]))
+            made = channels.side_by_side(made, channels.relaxations(lost[:, 1], faded[:, 1]))
         fidelity = channels.average_fidelity(made)
         if _is_unitary(name):
             errors = np.array([math.nan if gate.error is None else gate.error for gate in gates])
@@ -250,8 +250,8 @@ class NoiseBook:
         return _Family(
             index=index,
             depolarising=depolarising,
-            excited=excited,
-            coherence=coherence,
+            lost=lost,
+            faded=faded,
             limit=1.0 - fidelity,
             infidelity=1.0 - channels.average_fidelity(made),
             channels=made,

@@ -8,6 +8,8 @@ from collections.abc import Sequence
 from typing import Any, Final
 
 from qiskit import QuantumCircuit
+from qiskit.circuit import CONTROL_FLOW_OP_NAMES
+from qiskit.circuit.library.standard_gates import get_standard_gate_name_mapping
 from qiskit.transpiler import PassManager, StagedPassManager, generate_preset_pass_manager
 from qiskit.transpiler.passes import CollectCliffords, HighLevelSynthesis
 from qiskit.transpiler.target import Target
@@ -21,8 +23,8 @@ from qmio_jupyter.errors import ProgramError
 _KEPT: Final = 16
 #: From here on the transpiler makes new two-qubit blocks of what it finds, Clifford or not.
 _RESYNTHESES: Final = 2
-#: What Clifford circuits are written in on their way to the device's gates.
-_CLIFFORD_BASIS: Final = ("h", "s", "sdg", "cx", "x", "y", "z", "sx", "sxdg", "id")
+#: All that need not be written in other gates before it is translated to the device's own: all but joined Cliffords.
+_AS_THEY_ARE: Final = (*get_standard_gate_name_mapping(), *CONTROL_FLOW_OP_NAMES, "barrier")
 #: Known to every circuit.
 _ALWAYS: Final = frozenset({"barrier", "break_loop", "continue_loop", "store"})
 
@@ -136,7 +138,7 @@ class Transpiler:
         made = self._manager(level, layout, seed).run(circuit)
         if level >= _RESYNTHESES and survey(circuit).is_clifford and not survey(made).is_clifford:
             kept = self._manager(level, layout, seed, keeps_clifford=True).run(circuit)
-            if kept.num_nonlocal_gates() <= made.num_nonlocal_gates():
+            if kept.num_nonlocal_gates() <= made.num_nonlocal_gates() and survey(kept).is_clifford:
                 return kept
         return made
 
@@ -165,7 +167,7 @@ class Transpiler:
                 manager.pre_translation = PassManager(
                     [
                         CollectCliffords(max_block_width=2, min_block_size=2),
-                        HighLevelSynthesis(basis_gates=list(_CLIFFORD_BASIS)),
+                        HighLevelSynthesis(basis_gates=list(_AS_THEY_ARE)),
                     ]
                 )
                 light: Any = self._made(1, layout, seed)
