@@ -24,7 +24,7 @@ from qmio_jupyter.calibration.watching import WatchedCalibration
 from qmio_jupyter.drivers.options import Options
 from qmio_jupyter.drivers.pace import device_s
 from qmio_jupyter.drivers.workers.pool import Pool, PoolLimits
-from qmio_jupyter.errors import QmioError
+from qmio_jupyter.errors import DeviceError, QmioError
 from qmio_jupyter.model.device import CostModel, DeviceDescription, DeviceState, Snapshot
 from qmio_jupyter.model.dry_run import DryRun
 from qmio_jupyter.model.ids import TaskId
@@ -99,7 +99,13 @@ class EmulatorDriver:
             wall_s=settings.number("wall_s", 900.0, at_least=0.01),
             compile_s=settings.number("compile_s", 60.0, at_least=0.01),
         )
-        self._pool = Pool(_WORKER, self._workers, limits, is_warm=settings.flag("warm", default="yes"))
+        self._pool = Pool(
+            _WORKER,
+            self._workers,
+            limits,
+            is_warm=settings.flag("warm", default="yes"),
+            snapshot=self._snapshot,
+        )
 
     @property
     def pool(self) -> Pool:
@@ -181,6 +187,12 @@ class EmulatorDriver:
 
     def _check(self, run: Run) -> None:
         Options(dict(run.spec.options.device_options), (), self._name, is_user=True)
+        if run.snapshot is None:  # it would run without noise, and nobody would see it
+            raise DeviceError(
+                f"the run is bound to no snapshot of {self._name}",
+                hint="Submit it again.",
+                code="device.snapshot",
+            )
 
     def _tell(self, made: Future[DryRun], timed: Future[DryRun]) -> None:
         """Pass a dry run on, with what it would take by the device's clock."""

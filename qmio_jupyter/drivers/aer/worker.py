@@ -8,6 +8,7 @@ import resource
 from typing import Final
 
 import msgspec
+from msgspec.structs import replace
 
 from qmio_jupyter.drivers.aer import compiling, dry, read, selfcheck
 from qmio_jupyter.drivers.aer.devices import Devices
@@ -42,6 +43,8 @@ c = measure q;
 
 #: Made before the first fork; every worker goes on from its own copy.
 _DEVICES: Final = Devices()
+#: Snapshots that were given to this worker, the last one only; `prepare` gives the first.
+_GIVEN: Final[list[Snapshot]] = []
 
 
 def prepare(snapshot: Snapshot | None = None) -> None:
@@ -57,6 +60,7 @@ def prepare(snapshot: Snapshot | None = None) -> None:
     read.read_program(Program(digest=digest(_BELL), media_type=QASM3, data=_BELL), MAX_QUBITS)
     if snapshot is not None:
         _DEVICES.prepare(snapshot)
+        _GIVEN[:] = [snapshot]
 
 
 def serve(channel: Channel) -> None:
@@ -102,12 +106,17 @@ class Worker:
 
     def _answer(self, job: Job) -> Done | Estimated | Failed:
         _allow_processor_time(job.cpu_s)
+        run = job.run
+        if job.has_snapshot:
+            run = replace(run, snapshot=_GIVEN[0])
+        elif run.snapshot is not None:
+            _GIVEN[:] = [run.snapshot]
         try:
             if job.is_dry_run:
-                made = dry.dry_run(job.run, self._planner, seconds=job.cpu_s, clock=job.clock)
+                made = dry.dry_run(run, self._planner, seconds=job.cpu_s, clock=job.clock)
                 return Estimated(dry_run=made, is_last=self._is_worn())
             runner = Runner(
-                job.run,
+                run,
                 self._planner,
                 self._tell_partial,
                 self._tell_stage,

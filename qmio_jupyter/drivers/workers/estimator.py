@@ -178,7 +178,7 @@ class Estimator:
                 return question.end, True
         worker.forget_output()
         try:
-            worker.channel.send(Job(run=question.run, cpu_s=self._cpu_s, is_dry_run=True))
+            worker.give(Job(run=question.run, cpu_s=self._cpu_s, is_dry_run=True))
             # The timer kills the worker in time: then the channel closes.
             while True:
                 match msgspec.msgpack.decode(worker.channel.receive(None), type=FromWorker):

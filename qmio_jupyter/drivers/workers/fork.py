@@ -13,11 +13,14 @@ import time
 from typing import Final
 
 import msgspec
+from msgspec.structs import replace
 
 from qmio_jupyter.drivers.workers.channel import Channel
-from qmio_jupyter.drivers.workers.messages import Spawn, Spawned
+from qmio_jupyter.drivers.workers.messages import Job, Spawn, Spawned
 from qmio_jupyter.drivers.workers.server import READY
 from qmio_jupyter.errors import AgentError
+from qmio_jupyter.model.device import Snapshot
+from qmio_jupyter.model.ids import Digest
 
 #: Bytes a worker may write to files, its own error output included.
 FILE_BYTES: Final = 2**20
@@ -41,14 +44,38 @@ _ONE_THREAD: Final = {
 class Worker:
     """One forked worker. Not thread-safe, except `kill`."""
 
-    def __init__(self, pid: int, pidfd: int, channel: Channel, error_fd: int, status_fd: int) -> None:
+    def __init__(
+        self,
+        pid: int,
+        pidfd: int,
+        channel: Channel,
+        error_fd: int,
+        status_fd: int,
+        snapshot_id: Digest | None = None,
+    ) -> None:
         self.pid = pid
         self.channel = channel
         self._pidfd = pidfd
         self._error_fd = error_fd
         self._status_fd = status_fd
+        self._snapshot_id = snapshot_id
         self._lock = threading.Lock()
         self._is_open = True
+
+    def give(self, job: Job) -> None:
+        """Send a job, without the snapshot if it is the one that the worker has: it may be larger than all else.
+
+        Raises
+        ------
+        ChannelClosedError, MessageTooLargeError
+            As `Channel.send`.
+        """
+        bound = job.run.snapshot
+        if bound is not None and bound.snapshot_id == self._snapshot_id:
+            job = replace(job, run=replace(job.run, snapshot=None), has_snapshot=True)
+        self.channel.send(job)
+        if bound is not None:
+            self._snapshot_id = bound.snapshot_id
 
     def kill(self) -> None:
         """Kill it now, whatever it does. Idempotent; from any thread."""
@@ -95,10 +122,13 @@ class ForkServer:
         What workers run; see `qmio_jupyter.drivers.workers.server`.
     memory_bytes : int
         Address space of each worker.
+    snapshot : Snapshot or None
+        What is made of it is made before the first fork and shared by all workers.
     """
 
-    def __init__(self, module: str, memory_bytes: int) -> None:
+    def __init__(self, module: str, memory_bytes: int, snapshot: Snapshot | None = None) -> None:
         self._module = module
+        self._snapshot = snapshot
         self._memory_bytes = memory_bytes
         self._lock = threading.Lock()
         self._process: subprocess.Popen[bytes] | None = None
@@ -147,7 +177,10 @@ class ForkServer:
         if self._control is not None:
             return self._control
         ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-        with theirs:
+        snapshot_fd = os.memfd_create("snapshot", os.MFD_CLOEXEC)
+        with theirs, os.fdopen(snapshot_fd, "wb") as file:
+            file.write(msgspec.msgpack.encode(self._snapshot))
+            file.flush()
             self._control = ours
             self._process = subprocess.Popen(
                 [
@@ -157,8 +190,9 @@ class ForkServer:
                     "qmio_jupyter.drivers.workers.server",
                     str(theirs.fileno()),
                     self._module,
+                    str(snapshot_fd),
                 ],
-                pass_fds=[theirs.fileno()],
+                pass_fds=[theirs.fileno(), snapshot_fd],
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.DEVNULL,
                 env={**os.environ, **_ONE_THREAD},
@@ -201,7 +235,8 @@ class ForkServer:
         finally:
             os.close(append_fd)
             os.close(status_write)
-        return Worker(spawned.pid, descriptors[0], Channel.of_agent(ours), error_fd, status_fd)
+        known = self._snapshot.snapshot_id if self._snapshot is not None else None
+        return Worker(spawned.pid, descriptors[0], Channel.of_agent(ours), error_fd, status_fd, known)
 
     def _gives_up(self) -> bool:
         return self._is_closed  # set by another thread meanwhile

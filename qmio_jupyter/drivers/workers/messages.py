@@ -32,6 +32,8 @@ class Job(msgspec.Struct, frozen=True, kw_only=True):
     clock: CostModel | None = None
     #: True: do not run it, say what it would be and take (`Estimated`).
     is_dry_run: bool = False
+    #: True: `run.snapshot` was left out, for it is the one that this worker was given last.
+    has_snapshot: bool = False
 
 
 class Stage(msgspec.Struct, frozen=True, kw_only=True, tag="stage"):

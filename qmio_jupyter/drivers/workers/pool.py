@@ -18,7 +18,7 @@ from qmio_jupyter.drivers.workers.estimator import Estimator
 from qmio_jupyter.drivers.workers.fork import ForkServer, Worker
 from qmio_jupyter.drivers.workers.messages import Done, Failed, FromWorker, Job, Partial, Stage
 from qmio_jupyter.errors import AgentError, QmioError, TaskCancelledError, from_code
-from qmio_jupyter.model.device import CostModel
+from qmio_jupyter.model.device import CostModel, Snapshot
 from qmio_jupyter.model.dry_run import DryRun
 from qmio_jupyter.model.ids import TaskId
 from qmio_jupyter.model.result import TaskResult
@@ -69,12 +69,22 @@ class Pool:
         What one job may take.
     is_warm : bool
         Whether workers are there before the first job; without, a device that nobody uses costs no process.
+    snapshot : Snapshot or None
+        The device's, at first: workers have from the beginning what is made of it.
     """
 
-    def __init__(self, module: str, size: int, limits: PoolLimits, *, is_warm: bool = True) -> None:
+    def __init__(
+        self,
+        module: str,
+        size: int,
+        limits: PoolLimits,
+        *,
+        is_warm: bool = True,
+        snapshot: Snapshot | None = None,
+    ) -> None:
         self._limits = limits
         self._is_warm = is_warm
-        self._server = ForkServer(module, limits.memory_bytes)
+        self._server = ForkServer(module, limits.memory_bytes, snapshot)
         self._estimator = Estimator(self._server, cpu_s=limits.cpu_s, memory_bytes=limits.memory_bytes)
         self._queue: deque[_Ticket] = deque()
         self._current: dict[TaskId, _Ticket] = {}
@@ -230,7 +240,7 @@ class Pool:
                 worker.kill()
         try:
             worker.forget_output()
-            worker.channel.send(Job(run=ticket.run, cpu_s=self._limits.cpu_s, clock=ticket.clock))
+            worker.give(Job(run=ticket.run, cpu_s=self._limits.cpu_s, clock=ticket.clock))
             ticket.on_stage("reading")
             outcome, is_good = self._listen(ticket, worker)
         except ChannelClosedError:

@@ -1,8 +1,9 @@
 """The fork server: imports everything heavy once, then forks a worker per request.
 
-Runs as ``python -m qmio_jupyter.drivers.workers.server FD MODULE``. MODULE has ``prepare()``, called once before
-the first fork (it may start no thread), and ``serve(channel)``, called in every worker. The server has one thread,
-so its forks are safe; it ends, and takes its workers with it, when the agent's end of its socket closes.
+Runs as ``python -m qmio_jupyter.drivers.workers.server FD MODULE FILE``. MODULE has ``prepare(snapshot)``, called
+once before the first fork (it may start no thread) with the device's snapshot, which the open file FILE holds, and
+``serve(channel)``, called in every worker. The server has one thread, so its forks are safe; it ends, and takes its
+workers with it, when the agent's end of its socket closes.
 """
 
 from __future__ import annotations
@@ -24,6 +25,7 @@ import msgspec
 
 from qmio_jupyter.drivers.workers.channel import Channel
 from qmio_jupyter.drivers.workers.messages import Spawn, Spawned
+from qmio_jupyter.model.device import Snapshot
 
 _PR_SET_PDEATHSIG: Final = 1
 _PR_SET_NO_NEW_PRIVS: Final = 38
@@ -35,8 +37,8 @@ READY: Final = b"ready"
 class Body(Protocol):
     """The module that workers run."""
 
-    def prepare(self) -> None:
-        """Import and warm what every worker needs; starts no thread."""
+    def prepare(self, snapshot: Snapshot | None) -> None:
+        """Import and warm what every worker needs, for a device of this snapshot; starts no thread."""
         ...
 
     def serve(self, channel: Channel) -> None:
@@ -50,7 +52,9 @@ def main(argv: list[str]) -> int:
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, signal.SIG_IGN)  # the agent decides when we end
     body = cast("Body", importlib.import_module(argv[2]))
-    body.prepare()
+    with os.fdopen(int(argv[3]), "rb") as file:
+        file.seek(0)
+        body.prepare(msgspec.msgpack.decode(file.read(), type=Snapshot | None))
     gc.collect()
     gc.freeze()
     reader, writer = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)

@@ -22,7 +22,7 @@ BELL = runs.qasm3("qubit[2] q; bit[2] c; h q[0]; cx q[0], q[1]; c = measure q;")
 class PlayedPool(Pool):
     """Takes jobs and starts no process."""
 
-    def __init__(self, module, size, limits, *, is_warm=True):
+    def __init__(self, module, size, limits, *, is_warm=True, snapshot=None):
         self.is_warm = is_warm
         self.module, self.size, self.limits = module, size, limits
         self.started = []
@@ -113,14 +113,14 @@ def test_workers_may_wait_for_the_first_task(make):
 )
 def test_a_run_is_given_the_clock_that_it_is_to_keep(make, options, pace, is_kept):
     driver = make(**options)
-    driver.start(runs.run(BELL, pace=pace), lambda _: None, lambda _: None)
+    driver.start(runs.run(BELL, pace=pace, snapshot=driver.snapshot()), lambda _: None, lambda _: None)
     ((_, clock),) = driver.pool.started
     assert clock == (driver.describe().clock if is_kept else None)
 
 
 def test_a_dry_run_says_what_the_device_would_take(make):
     driver = make(t0_s="0.5", repetition_s="0.001", readout_s="0")
-    asked = driver.estimate(runs.run(BELL), 5.0)
+    asked = driver.estimate(runs.run(BELL, snapshot=driver.snapshot()), 5.0)
     assert not asked.done()
     items = tuple(DryRunItem(n_qubits=2, n_bits=2, shots=1000, bindings=n) for n in (1, 3))
     driver.pool.answer.set_result(DryRun(device="fake", items=items))
@@ -131,7 +131,7 @@ def test_a_dry_run_says_what_the_device_would_take(make):
 
 def test_a_dry_run_that_fails_fails_as_it_is(make):
     driver = make()
-    asked = driver.estimate(runs.run(BELL), 5.0)
+    asked = driver.estimate(runs.run(BELL, snapshot=driver.snapshot()), 5.0)
     driver.pool.answer.set_exception(ProgramError("no", code="program.too_wide"))
     assert asked.exception(0).code == "program.too_wide"
 

@@ -35,7 +35,7 @@ class PlayedWorker:
     def forget_output(self) -> None:
         pass
 
-    def send(self, job: Any) -> None:
+    def give(self, job: Any) -> None:
         self.jobs.put(job)
 
     def receive(self, timeout_s: float | None) -> bytes:

@@ -5,6 +5,7 @@ import threading
 
 import msgspec
 import pytest
+from msgspec.structs import replace
 
 from qmio_jupyter.drivers.workers import pool as pools
 from qmio_jupyter.drivers.workers.channel import (
@@ -13,9 +14,10 @@ from qmio_jupyter.drivers.workers.channel import (
     ChannelTimeoutError,
     MessageTooLargeError,
 )
-from qmio_jupyter.drivers.workers.messages import Done, Failed, Partial, Stage
+from qmio_jupyter.drivers.workers.fork import Worker
+from qmio_jupyter.drivers.workers.messages import Done, Failed, Job, Partial, Stage
 from qmio_jupyter.errors import AgentError, QmioError
-from qmio_jupyter.model.device import CostModel
+from qmio_jupyter.model.device import CostModel, Snapshot
 from qmio_jupyter.model.result import TaskResult
 from qmio_jupyter.testing import runs
 
@@ -46,7 +48,7 @@ class PlayedWorker:
     def forget_output(self):
         pass
 
-    def send(self, job):
+    def give(self, job):
         self.job = job
 
     def receive(self, timeout_s):
@@ -89,7 +91,7 @@ def make_pool(monkeypatch):
 
     def make(*answers, size=1, **more):
         server = PlayedServer(list(answers))
-        monkeypatch.setattr(pools, "ForkServer", lambda module, memory_bytes: server)
+        monkeypatch.setattr(pools, "ForkServer", lambda module, memory_bytes, snapshot: server)
         limits = pools.PoolLimits(memory_bytes=1, cpu_s=1, wall_s=SOON_S, compile_s=SOON_S)
         made.append(pools.Pool("played", size, limits, **more))
         return made[-1], server
@@ -270,3 +272,19 @@ def test_a_pool_that_is_not_warm_has_no_worker_before_its_first_job_and_then_kee
     assert run_one(pool).result(SOON_S).is_final
     assert run_one(pool).result(SOON_S).is_final
     assert len(server.workers) == 1
+
+
+def test_a_worker_is_given_a_snapshot_once():
+    ours, theirs = socket.socketpair()
+    with ours, theirs:
+        worker = Worker(0, -1, Channel.of_agent(ours), -1, -1, "first")
+        told = Channel.of_worker(theirs)
+        run = runs.run(runs.qasm3("qubit q;"))
+        for name, is_sent in [("first", False), ("second", True), ("second", False), ("first", True)]:
+            snapshot = Snapshot(snapshot_id=name, device="device", taken_ms=1, data=b"{}")
+            worker.give(Job(run=replace(run, snapshot=snapshot), cpu_s=1.0))
+            job = msgspec.msgpack.decode(told.receive(5), type=Job)
+            assert job.run.snapshot == (snapshot if is_sent else None)
+            assert job.has_snapshot is not is_sent
+        worker.give(Job(run=run, cpu_s=1.0))
+        assert not msgspec.msgpack.decode(told.receive(5), type=Job).has_snapshot
