@@ -42,14 +42,15 @@ def spec(device: str, what: Program, shots: int = 1000) -> TaskSpec:
 class Product:
     """An embedded gateway with its devices, in a home of its own; started on entering, stopped on leaving."""
 
-    def __init__(self, home: Path, config: str = "") -> None:
+    def __init__(self, home: Path, config: str = "", devices: int = DEVICES) -> None:
         self._parent = home
         self._config = config
+        self._devices = devices
         self.home = home
 
-    def fresh(self) -> Product:
-        """Return another one: new processes, an empty ledger, nothing cached."""
-        return Product(self._parent, self._config)
+    def another(self, config: str, devices: int) -> Product:
+        """Return another one, configured otherwise: new processes, an empty ledger."""
+        return Product(self._parent, config, devices)
 
     def client(self) -> Client:
         """Return a new client, connected."""
@@ -65,7 +66,7 @@ class Product:
         (self.home / "config.toml").write_text(self._config)
         with self.client() as client:
             end = time.monotonic() + 60
-            while not all(view.agents for view in client.devices()) or len(client.devices()) < DEVICES:
+            while not all(view.agents for view in client.devices()) or len(client.devices()) < self._devices:
                 if time.monotonic() > end:
                     raise TimeoutError("the agents did not come up")
                 time.sleep(0.05)
