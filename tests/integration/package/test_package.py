@@ -15,7 +15,9 @@ import pytest
 ROOT = Path(__file__).resolve().parents[3]
 #: Files of the package that are no Python: forgetting one breaks the product at run time.
 ASSETS = [
-    p.relative_to(ROOT) for p in (ROOT / "qmio_jupyter").rglob("*") if p.suffix in {".sql", ".js", ".json", ".typed"}
+    p.relative_to(ROOT)
+    for p in (ROOT / "qmio_jupyter").rglob("*")
+    if p.suffix in {".sql", ".js", ".json", ".typed"}
 ]
 
 
