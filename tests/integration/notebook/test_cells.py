@@ -76,6 +76,35 @@ def test_a_list_of_circuits_and_a_sweep(kernel: Any) -> None:
     assert found == [[("00", 50)], [("01", 50)], [("10", 50)], [("11", 50)]]
 
 
+def test_an_array_of_bindings_from_python(kernel: Any) -> None:
+    kernel.run(
+        "import numpy as np\nimport qmio_jupyter\nfrom qiskit import QuantumCircuit\n"
+        "from qiskit.circuit import Parameter\nturn = QuantumCircuit(2)\n"
+        "[turn.rx(Parameter(name), i) for i, name in enumerate('ba')]\nturn.measure_all()\n"
+        "h = qmio_jupyter.run(turn, shots=50, ideal=True, bind=np.pi * np.array([[0, 0], [1, 0], [0, 1]]))"
+    ).ok()
+    # Columns follow circuit.parameters: a (qubit 1), then b (qubit 0).
+    assert kernel.value("[p.name for p in turn.parameters]") == ["a", "b"]
+    found = [kernel.value(f"h.counts(0, {binding})") for binding in range(3)]
+    assert found == [[("00", 50)], [("10", 50)], [("01", 50)]]
+
+
+def test_a_dry_run_shows_the_compiled_circuit_and_queues_nothing(kernel: Any) -> None:
+    before = kernel.value("len(__import__('qmio_jupyter').tasks(100))")
+    outcome = kernel.run(QASM3.replace("-o r", "-o d --dry-run")).ok()
+    (shown,) = outcome.outputs
+    text = shown["data"]["text/plain"]
+    assert re.search(r"^dry run on \S+, snapshot [0-9a-f]{12}: nothing was run", text)
+    for line in (r"program +2 qubits, 2 bits, 1000 shots", r"compiled +depth \d+", r"fidelity +\d\d\.\d %"):
+        assert re.search(f"^{line}", text, re.MULTILINE), text
+    assert re.search(r"^ecr \$\d+, \$\d+;$", text, re.MULTILINE)
+    assert kernel.value("d.items[0].two_qubit_gates") == 1
+    assert kernel.value("len(__import__('qmio_jupyter').tasks(100))") == before
+    refused = kernel.run(QASM3.replace("-o r", "--dry-run").replace("cx q[0], q[1]", "cx q[0], q[7]"))
+    assert refused.status == "error"
+    assert re.search(r"line 6\b", refused.errors[0]["traceback"][0])
+
+
 def test_a_seed_repeats_and_the_twin_agrees(kernel: Any) -> None:
     kernel.run(QASM3.replace("-o r", "-o a --seed 11")).ok()
     kernel.run(QASM3.replace("-o r", "-o b --seed 11")).ok()
