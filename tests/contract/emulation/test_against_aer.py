@@ -363,3 +363,51 @@ def test_an_order_only_renames(device: Device) -> None:
         results += probabilities([saving(turned.circuit, where)])
     for other in results[1:]:
         assert np.abs(other - results[0]).max() < 1e-13
+
+
+def measured_on_the_way() -> QuantumCircuit:
+    """Teleportation, measured twice on the way, with a qubit reset and used again."""
+    circuit = QuantumCircuit(3, 4)
+    circuit.ry(1.0, 0)
+    circuit.h(1)
+    circuit.cx(1, 2)
+    circuit.cx(0, 1)
+    circuit.h(0)
+    circuit.measure((0, 1), (0, 1))
+    with circuit.if_test((circuit.clbits[1], 1)):
+        circuit.x(2)
+    with circuit.if_test((circuit.clbits[0], 1)) as otherwise:
+        circuit.z(2)
+        circuit.delay(400, 2, unit="ns")
+    with otherwise:
+        circuit.delay(2, 2, unit="us")
+    circuit.reset(0)
+    circuit.sx(0)
+    circuit.measure((2, 0), (2, 3))
+    return circuit
+
+
+def test_programs_measured_on_the_way_count_as_aers(device: Device) -> None:
+    if device.name != "qmio":
+        pytest.skip("one device is enough, and the smaller one far cheaper")
+    isa = device.transpiler.run(measured_on_the_way(), level=1)
+    shots = 10_000
+
+    def counts(circuit: QuantumCircuit, method: str, noise: NoiseModel | None, seed: int) -> dict[str, int]:
+        # Aer's shot i draws from seed + i: seeds nearer than the number of shots would share draws.
+        simulator = AerSimulator(method=method, max_parallel_threads=1)
+        result = simulator.run(circuit, shots=shots, noise_model=noise, seed_simulator=seed).result()
+        assert result.success, result.status
+        return result.get_counts()
+
+    theirs = counts(isa, "density_matrix", device.aer, 1)
+    baked = baking.bake(isa, device.book)
+    drawn = unravelling.unravel(isa, device.book)
+    for ours in (
+        counts(baked.circuit, "density_matrix", baked.readout_model(), 10**6),
+        counts(drawn.circuit, "statevector", drawn.noise_model, 2 * 10**6),
+        counts(drawn.circuit, "matrix_product_state", drawn.noise_model, 3 * 10**6),
+    ):
+        # Chi-squared of two samples; with 15 degrees of freedom one in a million is above 56.
+        both = {key: (ours.get(key, 0), theirs.get(key, 0)) for key in ours.keys() | theirs.keys()}
+        assert sum((one - other) ** 2 / (one + other) for one, other in both.values()) < 56
