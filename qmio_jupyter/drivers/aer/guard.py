@@ -1,4 +1,4 @@
-"""Cheap looks at a program's text, before a parser sees it: sizes, and files it wants to include.
+"""Cheap looks at a program before a parser sees it: sizes it declares, how deep it nests, files it wants to include.
 
 A look can only refuse; what it lets through is still read under limits of memory and time.
 """
@@ -6,6 +6,7 @@ A look can only refuse; what it lets through is still read under limits of memor
 from __future__ import annotations
 
 import re
+import struct
 from typing import Final
 
 from qmio_jupyter.errors import ProgramError
@@ -27,6 +28,49 @@ _NOT_PLAIN: Final = re.compile(r"""["'@#\\]|pragma|include""")
 _LONE_RETURN: Final = re.compile(r"\r(?!\n)")
 _QUANTUM: Final = re.compile(r"\bqubit\s*\[\s*(\d[\d_]*)\s*\]|\bqreg\s+\w+\s*\[\s*(\d[\d_]*)\s*\]")
 _CLASSICAL: Final = re.compile(r"\bbit\s*\[\s*(\d[\d_]*)\s*\]|\bcreg\s+\w+\s*\[\s*(\d[\d_]*)\s*\]")
+
+
+#: Brackets within brackets: parsers are recursive, and their stacks end without a word.
+DEEPEST: Final = 200
+_BRACKET: Final = re.compile(r"[\[({]|[\])}]")
+
+#: A circuit's own header in QPY 13 to 18: sizes of name and global phase, numbers of qubits, bits, bytes of metadata,
+#: registers, instructions and variables.
+_QPY_CIRCUIT: Final = struct.Struct("!HcHIIQIQI")
+#: Where it begins, by version: behind the file's header, the kind of what is stored and, later, a table of offsets.
+_QPY_AT: Final = {13: 20, 14: 20, 15: 20, 16: 28, 17: 28, 18: 28}
+#: No instruction is stored in fewer bytes.
+_QPY_INSTRUCTION: Final = 8
+
+
+def check_qpy(data: bytes, version: int, max_qubits: int) -> None:
+    """Refuse QPY whose header declares more than it can hold: its readers believe it, and fill all memory.
+
+    Raises
+    ------
+    ProgramError
+        ``program.too_wide``, ``program.too_large`` or ``program.format``.
+    """
+    at = _QPY_AT.get(version)
+    if at is None or len(data) < at + _QPY_CIRCUIT.size:
+        return  # too new to know, or too short: the reader itself says so
+    _, _, _, qubits, clbits, metadata, registers, instructions, _ = _QPY_CIRCUIT.unpack_from(data, at)
+    if metadata > len(data) or registers > len(data) or instructions * _QPY_INSTRUCTION > len(data):
+        raise ProgramError(
+            f"the QPY data is damaged (format {version})",
+            hint="Write it again with qiskit.qpy.dump.",
+            code="program.format",
+        )
+    for found, most, what, code in (
+        (qubits, max_qubits, "qubits", "program.too_wide"),
+        (clbits, MAX_CLBITS, "classical bits", "program.too_large"),
+    ):
+        if found > most:
+            raise ProgramError(
+                f"the program has {found} {what}, the device takes {most}",
+                hint=f"Use fewer {what}.",
+                code=code,
+            )
 
 
 def blank_comments(text: str, version: int = 3) -> str:
@@ -66,14 +110,28 @@ def check_text(text: str, version: int, max_qubits: int) -> str:
     Raises
     ------
     ProgramError
-        ``program.too_wide`` for more qubits than `max_qubits`, ``program.too_large`` for more than `MAX_CLBITS`
-        bits, ``program.unsupported`` for an included file that is not the standard library of gates.
+        ``program.too_wide`` for more qubits than `max_qubits`, ``program.too_large`` for more than `MAX_CLBITS` bits
+        or brackets within more than `DEEPEST` others, ``program.unsupported`` for an included file that is not the
+        standard library of gates.
     """
     code = blank_comments(text, version)
     _check_includes(code, version)
+    _check_depth(code)
     _check_sum(code, _QUANTUM, max_qubits, "qubits", "program.too_wide")
     _check_sum(code, _CLASSICAL, MAX_CLBITS, "classical bits", "program.too_large")
     return code
+
+
+def _check_depth(code: str) -> None:
+    depth = 0
+    for match in _BRACKET.finditer(code):
+        depth = depth + 1 if match.group() in "[({" else depth - 1
+        if depth > DEEPEST:
+            raise ProgramError(
+                f"{place(code, match.start())}: brackets are nested more than {DEEPEST} deep",
+                hint="Flatten it.",
+                code="program.too_large",
+            )
 
 
 def _check_includes(code: str, version: int) -> None:

@@ -45,7 +45,7 @@ def read_program(program: Program, max_qubits: int) -> QuantumCircuit:
             case _ if program.media_type == QASM3:
                 circuit = _read_qasm3(_text(program), max_qubits)
             case _ if program.media_type == QPY:
-                circuit = _read_qpy(program.data)
+                circuit = _read_qpy(program.data, max_qubits)
             case other:
                 raise ProgramError(
                     f"the device does not read {other!r}",
@@ -154,7 +154,7 @@ def _acts_twice(circuit: QuantumCircuit, seen: set[int]) -> bool:
     return False
 
 
-def _read_qpy(data: bytes) -> QuantumCircuit:
+def _read_qpy(data: bytes, max_qubits: int) -> QuantumCircuit:
     if len(data) < _QPY_HEADER.size or data[:6] != b"QISKIT":
         raise ProgramError(
             "the program is no QPY file", hint="Write it with qiskit.qpy.dump.", code="program.format"
@@ -173,6 +173,7 @@ def _read_qpy(data: bytes) -> QuantumCircuit:
             hint="Submit one program per circuit.",
             code="program.format",
         )
+    guard.check_qpy(data, version, max_qubits)
     try:
         loaded = qpy.load(io.BytesIO(data))
     except (MemoryError, KeyboardInterrupt, SystemExit):

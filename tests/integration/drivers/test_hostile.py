@@ -171,7 +171,7 @@ REFUSED = {
     ),
     "subroutines that call more and more": (
         b"OPENQASM 3.0;\nqubit q;\n"
-        + b"def f0(qubit a) { U(0, 0, 0) a; }\n"
+        b"def f0(qubit a) { U(0, 0, 0) a; }\n"
         + b"".join(b"def f%d(qubit a) { f%d(a); f%d(a); }\n" % (i, i - 1, i - 1) for i in range(1, 30))
         + b"f29(q);",
         QASM3,
@@ -203,10 +203,10 @@ REFUSED = {
         "line 2",
     ),
     "deep nesting": (
-        b"OPENQASM 3.0;qubit q;const int n = " + b"(" * 20_000 + b"1" + b")" * 20_000 + b";",
+        b"OPENQASM 3.0;qubit q;\nconst int n = " + b"(" * 20_000 + b"1" + b")" * 20_000 + b";",
         QASM3,
-        None,
-        "",
+        "program.too_large",
+        "line 2, column 215: brackets are nested more than 200 deep",
     ),
     "no measurement": (b"OPENQASM 3.0;qubit q;", QASM3, "program.unsupported", "measures nothing"),
     "an empty text": (b"", QASM3, "program.unsupported", "measures nothing"),
@@ -217,6 +217,20 @@ REFUSED = {
     "old QPY": (with_byte(bell_qpy(), 6, 12), QPY, "program.format", "version 12"),
     "new QPY": (with_byte(bell_qpy(), 6, NEWEST_QPY + 1), QPY, "program.format", f"version {NEWEST_QPY + 1}"),
     "QPY of two": (with_byte(bell_qpy(), 17, 2), QPY, "program.format", "holds 2 circuits"),
+    "QPY of millions of qubits": (
+        with_byte(bell_qpy(), 34, 0x80),
+        QPY,
+        "program.too_wide",
+        "8388610 qubits, the device takes 256",
+    ),
+    "QPY of millions of bits": (with_byte(bell_qpy(), 38, 0x80), QPY, "program.too_large", "classical bits"),
+    "QPY of more registers than bytes": (with_byte(bell_qpy(), 50, 0x80), QPY, "program.format", "damaged"),
+    "QPY of more instructions than bytes": (
+        with_byte(bell_qpy(), 55, 0x80),
+        QPY,
+        "program.format",
+        "damaged",
+    ),
     "half a QPY": (bell_qpy()[:-40], QPY, "program.format", f"QPY data is damaged (format {NEWEST_QPY})"),
 }
 
