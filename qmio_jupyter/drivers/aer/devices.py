@@ -10,7 +10,9 @@ from qiskit import QuantumCircuit
 
 from qmio_jupyter.calibration.snapshots import record_of
 from qmio_jupyter.drivers.aer.bounded import Bounded
+from qmio_jupyter.drivers.aer.deferring import deferred
 from qmio_jupyter.drivers.aer.exact import FinalMeasure, final_measures
+from qmio_jupyter.drivers.aer.memory import hold_bits
 from qmio_jupyter.emulation.method import Choice
 from qmio_jupyter.emulation.noise import NoiseBook
 from qmio_jupyter.model.device import Snapshot
@@ -79,13 +81,27 @@ class Emulated:
             baked = baking.bake(isa, self.book, order)
             measures = final_measures(baked.circuit, is_mixed=True)
             if measures is None:
-                return Noisy(baked.circuit, None, baked.readout_model(), baked.remarks)
+                return Noisy(hold_bits(baked.circuit), None, baked.readout_model(), baked.remarks)
             errors = {measure.clbit: measure.matrix for measure in baked.measures}
             read = [FinalMeasure(qubit=m.qubit, clbit=m.clbit, readout=errors.get(m.clbit)) for m in measures]
             return Noisy(baked.circuit, read, baked.readout_model(), baked.remarks)
         make = unravelling.clifford if choice.form == "twirled" else unravelling.unravel
         made = make(isa, self.book, order)
-        return Noisy(made.circuit, None, made.noise_model, made.remarks)
+        return Noisy(hold_bits(made.circuit), None, made.noise_model, made.remarks)
+
+    def deferred(self, isa: QuantumCircuit, most: int) -> Noisy | None:
+        """Return a program with its noise and all its measurements at the end, None if it cannot be written so."""
+        from qmio_jupyter.emulation import baking
+
+        baked = baking.bake(isa, self.book)
+        made = deferred(
+            baked.circuit,
+            active=range(baked.circuit.num_qubits),
+            readout=baked.readout,
+            is_mixed=True,
+            most=most,
+        )
+        return None if made is None else Noisy(made.circuit, made.measures, None, baked.remarks)
 
 
 class Devices:
