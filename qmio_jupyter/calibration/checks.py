@@ -27,6 +27,7 @@ CONTROL_FLOW: Final = frozenset(
 MAX_QUBITS: Final = 4096
 MAX_GATES: Final = 50_000
 #: Bounds of what is a measured value at all; far outside of every device there is.
+MIN_SECONDS: Final = 1e-12
 MAX_SECONDS: Final = 1e6
 MAX_HERTZ: Final = 1e15
 #: A fit may give a fidelity a little above 1; devices report 1 (and some report 2) for gates that do not work.
@@ -102,8 +103,8 @@ def above_zero(value: float | None, where: str, what: str, *, high: float) -> No
 
 
 def _check_qubit(qubit: Qubit, where: str, name: str) -> None:
-    above_zero(qubit.t1_s, where, f"T1 of {name} in seconds", high=MAX_SECONDS)
-    above_zero(qubit.t2_s, where, f"T2 of {name} in seconds", high=MAX_SECONDS)
+    within(qubit.t1_s, where, f"T1 of {name} in seconds", low=MIN_SECONDS, high=MAX_SECONDS)
+    within(qubit.t2_s, where, f"T2 of {name} in seconds", low=MIN_SECONDS, high=MAX_SECONDS)
     above_zero(qubit.frequency_hz, where, f"the drive frequency of {name} in hertz", high=MAX_HERTZ)
     above_zero(qubit.readout_hz, where, f"the readout frequency of {name} in hertz", high=MAX_HERTZ)
     within(qubit.readout_s, where, f"the readout duration of {name} in seconds", low=0, high=1.0)

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from qmio_jupyter.calibration.checks import MAX_SECONDS, ONE_QUBIT, TWO_QUBITS, check
+from qmio_jupyter.calibration.checks import MAX_SECONDS, MIN_SECONDS, ONE_QUBIT, TWO_QUBITS, check
 from qmio_jupyter.calibration.form import to_form
 from qmio_jupyter.calibration.read import read_calibration
 from qmio_jupyter.calibration.record import DeviceRecord, Gate, Qubit
@@ -123,7 +123,7 @@ def between(low: float, high: float) -> st.SearchStrategy[float | None]:
     return st.none() | st.floats(low, high)
 
 
-times = between(5e-324, MAX_SECONDS)
+times = between(MIN_SECONDS, MAX_SECONDS)
 bars = st.none() | st.floats(0, allow_infinity=False)
 qubits = st.builds(
     Qubit,

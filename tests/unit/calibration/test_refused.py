@@ -61,7 +61,7 @@ def put(place: str, value: object) -> Callable[[Doc], None]:
         (put("Qubits/q[1]/T1 (s)", ...), "Qubits q[1]: 'T1 (s)' is missing; write null"),
         (put("Qubits/q[1]/T1 (s)", "5e-5"), "Qubits q[1]: 'T1 (s)' is the text '5e-5', not a number"),
         (put("Qubits/q[1]/T1 (s)", True), "'T1 (s)' is true or false, not a number"),
-        (put("Qubits/q[1]/T1 (s)", 0), "T1 of qubit 1 in seconds is 0; it must be above 0"),
+        (put("Qubits/q[1]/T1 (s)", 0), "T1 of qubit 1 in seconds is 0; it must be from 1e-12 to 1e+06"),
         (put("Qubits/q[1]/T2 (s)", -1e-6), "T2 of qubit 1 in seconds is -1e-06"),
         (put("Qubits/q[1]/T2 (s)", 1e300), "T2 of qubit 1 in seconds is 1e+300"),
         (
