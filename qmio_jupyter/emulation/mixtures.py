@@ -83,8 +83,9 @@ def relaxed(lost: float, faded: float) -> Local:
     if faded >= lost:
         flip = (faded - lost) / 2
         return Local(nothing=1.0 - lost - flip, flip=flip, reset=lost, damp=0.0, stay=1.0)
-    # At T2 = 2 T1 the denominator is b**2, and with rounding may be less.
-    damp = min(1.0, faded**2 / (2 * faded - lost))
+    # At T2 = 2 T1 the denominator is b**2, and with rounding may be less, down to nothing at the shortest times.
+    spare = 2 * faded - lost
+    damp = 1.0 if spare <= faded**2 else faded**2 / spare
     stay = min(1.0, (lost - faded) / faded)
     return Local(nothing=1.0 - damp, flip=0.0, reset=0.0, damp=damp, stay=stay)
 

@@ -122,6 +122,14 @@ def test_the_damping_left_is_the_least() -> None:
     assert np.linalg.eigvalsh(rest).min() > -1e-15
 
 
+@pytest.mark.parametrize("rate", [5e-324, 1e-300, 1e-30, 1e-17, 1e-16, 3e-16, 1e-12])
+def test_at_the_shortest_times_probabilities_stay_probabilities(rate: float) -> None:
+    for lost, faded in ((-math.expm1(-2 * rate), -math.expm1(-rate)), (2 * rate, rate), (rate, rate / 1.5)):
+        made = mixtures.relaxed(lost, faded)
+        assert all(0.0 <= one <= 1.0 for one in (made.nothing, made.flip, made.reset, made.damp, made.stay))
+        assert made.nothing + made.flip + made.reset + made.damp == pytest.approx(1.0)
+
+
 def test_the_two_qubits_share_what_there_is() -> None:
     for wanted, room in itertools.product(
         itertools.product([0.0, 1e-4, 1e-2, 0.5], repeat=2), [1e-4, 1e-2, 1.0]
