@@ -10,7 +10,7 @@ from qmio_jupyter.errors import NotYetError, UsageError
 from qmio_jupyter.model.device import DeviceView
 from qmio_jupyter.model.ids import DeviceName, Digest, check_name
 from qmio_jupyter.model.program import Program
-from qmio_jupyter.model.task import Item, ParameterMatrix, TaskOptions, TaskSpec
+from qmio_jupyter.model.task import MAX_SHOTS, Item, ParameterMatrix, TaskOptions, TaskSpec
 
 #: Names a device's current snapshot, whichever it is.
 CURRENT = "current"
@@ -48,6 +48,12 @@ def build_spec(
         Naming what is out of range.
     """
     check_name(device, "device")
+    if not 1 <= shots <= MAX_SHOTS:
+        raise UsageError(
+            f"shots must be 1 to {MAX_SHOTS}, not {shots}",
+            hint="Split the request." if shots > MAX_SHOTS else "Ask for one or more.",
+            code="limit.shots" if shots > MAX_SHOTS else "usage",
+        )
     if isinstance(parameters, ParameterMatrix) or parameters is None:
         per_program: Sequence[ParameterMatrix | None] = [parameters] * len(programs)
     else:
