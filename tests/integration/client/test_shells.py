@@ -21,6 +21,7 @@ from qmio_jupyter.errors import (
     DeviceError,
     GatewayError,
     LimitError,
+    ProgramError,
     TaskCancelledError,
     TaskConflictError,
     TaskError,
@@ -164,6 +165,19 @@ def test_attach_finds_tasks_of_another_client(client: Any, shared: Home) -> None
     handle = client.attach(client.resolve("last"))
     assert handle.wait(20).label == "from elsewhere"
     assert client.resolve(task_id[:20]) == task_id
+
+
+def test_a_dry_run_queues_nothing_and_keeps_nothing(client: Any) -> None:
+    before = client.tasks()
+    asked = program(b"never run")
+    found = client.estimate(spec(asked, shots=50, seconds=3), [asked], within_s=20)
+    assert (found.device, found.device_s, found.items[0].shots) == ("echo", 3.0, 50)
+    assert found.cost_s > 0
+    assert client.tasks() == before
+    with pytest.raises(ProgramError):
+        client.submit(spec(asked))  # without its bytes: nobody has them
+    with pytest.raises(DeviceError):
+        client.estimate(spec(asked, colour="red"), [asked])
 
 
 def test_lists(client: Any) -> None:
