@@ -49,16 +49,25 @@ class GatewayLink:
         self._changes: list[bool] = []
         self._look_due = 0.0
 
-    def wait(self, timeout_s: float, also: Sequence[int]) -> None:
-        """Wait for a packet, a change of the link or one of the descriptors, at most `timeout_s`."""
+    def wait(self, timeout_s: float, also: Sequence[int]) -> set[int]:
+        """Wait for a packet, a change of the link or one of the descriptors, at most `timeout_s`.
+
+        Returns
+        -------
+        set of int
+            The descriptors of `also` that are readable.
+        """
+        readable: set[int] = set()
         if self._dealer is None or not self._dealer.is_up:
             timeout_s = min(timeout_s, max(0.0, self._look_due - time.monotonic()))
         if self._dealer is None:
-            select.select(also, [], [], timeout_s)
-        elif not self._dealer.needs_another_turn:
+            readable.update(select.select(also, [], [], timeout_s)[0])
+        else:
             # poll() counts whole milliseconds: round up, or the last one before a deadline is spent spinning.
-            self._dealer.poll(timeout_s + 0.001, also)
+            wait_s = 0.0 if self._dealer.needs_another_turn else timeout_s + 0.001
+            readable = self._dealer.poll(wait_s, also)
         self._look()
+        return readable
 
     def receive(self) -> list[Packet]:
         """Return the packets that wait."""

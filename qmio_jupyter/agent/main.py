@@ -111,14 +111,15 @@ class _Agent:
 
     def _turn(self) -> bool:
         """One turn of the loop; True when it is time to go."""
-        self._link.wait(self._sleep_s(), self._watched())
+        readable = self._link.wait(self._sleep_s(), self._watched())
         self._host.drain()
         self._exchange()
         self._look_at_device()
         self._flush()
-        if _readable(self._stop_fd):
+        if self._stop_fd in readable:
             return True
-        if self._parent_fd is not None and _is_ended(self._parent_fd):
+        parent_fd = self._parent_fd
+        if parent_fd is not None and parent_fd in readable and _is_ended(parent_fd):
             self._log.warning("gateway.gone", holding=len(self._protocol.holding))
             self._parent_fd = None
             self._orphan_since = time.monotonic()

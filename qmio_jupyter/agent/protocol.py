@@ -410,6 +410,7 @@ class AgentProtocol:
             case ClaimRenewed():
                 return self._renewed(body, re)
             case ClaimRecorded():
+                self._finals.pop(re, None)
                 self._recorded(body.ref)
                 return []
             case ProgramData():

@@ -24,6 +24,12 @@ WATCH_S = 0.0005
 #: Descriptors kept for everything but connections: the ledger, logs, agents' pipes.
 RESERVE = 128
 
+# Plain integers: the operators of ZeroMQ's enumerations cost more than the calls they are for.
+_EVENTS: Final = int(zmq.EVENTS)
+_POLLIN: Final = int(zmq.POLLIN)
+_LAST: Final = int(zmq.DONTWAIT)
+_MORE: Final = int(zmq.DONTWAIT | zmq.SNDMORE)
+
 
 class Tuning(msgspec.Struct, frozen=True, kw_only=True):
     """The knobs of a link; the defaults suit a node as well as a service."""
@@ -74,7 +80,7 @@ def send_frames(socket: zmq.Socket[bytes], frames: list[bytes]) -> Sequence[tupl
     last = len(frames) - 1
     shared: list[tuple[zmq.MessageTracker, int]] | None = None
     for index, frame in enumerate(frames):
-        flags = zmq.DONTWAIT if index == last else zmq.DONTWAIT | zmq.SNDMORE
+        flags = _LAST if index == last else _MORE
         if len(frame) < _COPY_BELOW:
             socket.send(frame, flags)
         else:
@@ -86,7 +92,7 @@ def send_frames(socket: zmq.Socket[bytes], frames: list[bytes]) -> Sequence[tupl
 
 def readable(socket: zmq.Socket[bytes]) -> bool:
     """Return whether a message waits. Asking also makes the descriptor's next edge count."""
-    return bool(int(socket.getsockopt(zmq.EVENTS)) & zmq.POLLIN)
+    return bool(int(socket.getsockopt(_EVENTS)) & _POLLIN)
 
 
 def raise_nofile(wanted: int = 65_536, reserve: int = RESERVE) -> int:

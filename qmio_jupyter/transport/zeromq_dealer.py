@@ -104,6 +104,8 @@ class Dealer:
         self._context: zmq.Context[zmq.Socket[bytes]] = zmq.Context()
         self._socket: zmq.Socket[bytes] = self._context.socket(zmq.DEALER)
         self._monitor: Monitor | None = None
+        self._poller: zmq.Poller | None = None
+        self._polled: tuple[int, ...] = ()
         try:
             harden(self._socket, tuning)
             self._socket.setsockopt(zmq.RECONNECT_IVL, tuning.reconnect_ms)
@@ -138,26 +140,32 @@ class Dealer:
             return True
         return self._monitor is not None and readable(self._monitor.socket)
 
-    def poll(self, timeout_s: float, also: Sequence[int] = ()) -> bool:
+    def poll(self, timeout_s: float, also: Sequence[int] = ()) -> set[int]:
         """Wait until `ready`, or one of the descriptors `also` is readable, at most `timeout_s`.
 
         Returns
         -------
-        bool
-            Whether anything of this came true.
+        set of int
+            Those of `also` that are readable, and `fd` if this link is `ready`; empty if nothing came true.
         """
         self._owner.check("link")
         if self._events:
-            return True
-        poller = zmq.Poller()
-        poller.register(self._socket, zmq.POLLIN)
-        if self._monitor is not None:
-            poller.register(self._monitor.socket, zmq.POLLIN)
-        for descriptor in also:
-            poller.register(descriptor, zmq.POLLIN)
+            return {self.fd}
         if self._idle_since is not None:
             timeout_s = min(timeout_s, self._patience_s)
-        return bool(poller.poll(max(0, int(timeout_s * 1000))))
+        found = self._poller_of(tuple(also)).poll(max(0, int(timeout_s * 1000)))
+        return {what if isinstance(what, int) else self.fd for what, _ in found}
+
+    def _poller_of(self, also: tuple[int, ...]) -> zmq.Poller:
+        """Return a poller of the link and `also`, the last one if it is that: loops ask for the same again."""
+        if self._poller is None or self._polled != also:
+            self._poller, self._polled = zmq.Poller(), also
+            self._poller.register(self._socket, zmq.POLLIN)
+            if self._monitor is not None:
+                self._poller.register(self._monitor.socket, zmq.POLLIN)
+            for descriptor in also:
+                self._poller.register(descriptor, zmq.POLLIN)
+        return self._poller
 
     def link_events(self) -> list[LinkEvent]:
         """Return how the link changed since the last call, oldest first. Read messages first, then these.

@@ -226,6 +226,15 @@ def test_a_short_run_needs_one_message(desk):
     assert desk.sent() == [ClaimFinish(ref=ref(1), outcome=outcome)]
 
 
+def test_nothing_is_kept_of_ends_that_are_recorded(desk):
+    outcome = Outcome(state=TaskState.FAILED, error_code="agent")
+    for number in range(1, 4):
+        desk.dispatch(ref(number))
+        desk.agent.finished(ref(number), outcome)
+        desk.give(ClaimRecorded(ref=ref(number)), re=desk.only(ClaimFinish).envelope.id)
+    assert desk.agent._finals == {}
+
+
 def test_counts_say_that_it_has_started(desk):
     desk.dispatch(ref(1))
     desk.agent.progress(ref(1), result(ref(1)))
