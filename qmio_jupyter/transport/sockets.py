@@ -6,6 +6,7 @@ import contextlib
 import os
 import resource
 from collections.abc import Iterator, Sequence
+from typing import Final
 
 import msgspec
 import zmq
