@@ -5,12 +5,14 @@ A program of five qubits compiled for a device of 156 has 156; what is simulated
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import math
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final, Protocol
 
 from qiskit.circuit import (
     ControlFlowOp,
+    Delay,
     Instruction,
     ParameterExpression,
     QuantumCircuit,
@@ -105,6 +107,50 @@ def needs_values(circuit: QuantumCircuit) -> bool:
         elif instruction.name == "delay" and getattr(instruction.params[0], "parameters", ()):
             return True
     return False
+
+
+def with_durations(circuit: QuantumCircuit, values: Mapping[str, float] | None) -> QuantumCircuit:
+    """Return a circuit whose delays have durations; its other parameters stay free.
+
+    Parameters
+    ----------
+    circuit : QuantumCircuit
+        Some of its delays' durations are expressions of parameters.
+    values : mapping of str to float, or None
+        By the parameters' names. None: every free duration is 0.
+
+    Raises
+    ------
+    ProgramError
+        ``program.parameters`` for a duration that comes out negative or as no number.
+    """
+    made = circuit.copy_empty_like()
+    for instruction in circuit.data:
+        operation: Any = instruction.operation
+        if instruction.is_control_flow():
+            operation = operation.replace_blocks(
+                [with_durations(block, values) for block in operation.blocks]
+            )
+        elif instruction.name == "delay" and getattr(operation.params[0], "parameters", ()):
+            operation = Delay(_duration(operation.params[0], operation.unit, values), unit=operation.unit)
+        made.append(operation, instruction.qubits, instruction.clbits, copy=False)
+    return made
+
+
+def _duration(expression: Any, unit: str, values: Mapping[str, float] | None) -> float:
+    if values is None:
+        return 0
+    try:
+        found = float(expression.bind({p: values[p.name] for p in expression.parameters}))
+    except (TypeError, ValueError, ArithmeticError):
+        found = math.nan
+    if not (math.isfinite(found) and found >= 0.0):
+        raise ProgramError(
+            f"a delay's duration {expression} comes out as {found} {unit}",
+            hint="Use values that make it 0 or more.",
+            code="program.parameters",
+        )
+    return round(found) if unit == "dt" else found
 
 
 def places(circuit: QuantumCircuit, order: Sequence[int] | None) -> tuple[int, ...]:

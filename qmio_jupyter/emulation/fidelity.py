@@ -25,7 +25,7 @@ def expected(isa: QuantumCircuit, record: DeviceRecord | NoiseBook) -> float:
     Parameters
     ----------
     isa : QuantumCircuit
-        Compiled for the device, durations bound; other parameters may be free.
+        Compiled for the device. Parameters may be free; a free duration counts as 0.
     record : DeviceRecord or NoiseBook
         The device, or its noise where that is at hand.
 
@@ -35,6 +35,8 @@ def expected(isa: QuantumCircuit, record: DeviceRecord | NoiseBook) -> float:
         From 0 to 1. Of branches the worst counts, a loop over a range all its turns, any other loop one.
     """
     book = record if isinstance(record, NoiseBook) else NoiseBook(record)
+    if compacting.needs_values(isa):
+        isa = compacting.with_durations(isa, None)
     writer = _Product(book)
     compacting.walk(isa, range(isa.num_qubits), book.record.dt_s, writer)
     return math.exp(writer.log)
