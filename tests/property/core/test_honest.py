@@ -12,9 +12,13 @@ from hypothesis import strategies as st
 
 from qmio_jupyter.core.config import CoreConfig
 from qmio_jupyter.model.device import CostModel
+from qmio_jupyter.model.task import TaskOptions
 from qmio_jupyter.testing.cores import Bench, dispatched
 
 USERS = {"ana": "physics/ana", "bob": "physics/bob", "bea": "chemistry/bea", "cy": "maths/cy"}
+
+COST = CostModel(t0_s=0.5, per_shot_s=0.05)
+CLOCK = CostModel(t0_s=2.0, per_shot_s=0.01)
 
 submissions = st.lists(
     st.tuples(st.sampled_from(sorted(USERS)), st.integers(1, 400), st.sampled_from([0, 0, 1, 700, 90_000])),
@@ -41,7 +45,7 @@ def world(ageing: float, agents_credit: list[int], lease_s: float = 15.0) -> Ben
     for name, tenant in USERS.items():
         bench.user(name, tenant)
     for index, credit in enumerate(agents_credit):
-        bench.agent(f"agent{index}", credit=credit, cost=CostModel(t0_s=0.5, per_shot_s=0.05))
+        bench.agent(f"agent{index}", credit=credit, cost=COST, clock=CLOCK)
     return bench
 
 
@@ -61,9 +65,9 @@ def disturb(bench: Bench, what: str, index: int, agents_credit: list[int]) -> No
             held = tuple(
                 claim.ref for claim in bench.core.state.claims.values() if claim.agent == f"agent{number}"
             )
-            bench.agent(
-                f"agent{number}", credit=credit, holding=held, cost=CostModel(t0_s=0.5, per_shot_s=0.05)
-            )
+            # Configured anew: the device has a clock no longer, or again.
+            clock = CLOCK if index % 2 else None
+            bench.agent(f"agent{number}", credit=credit, holding=held, cost=COST, clock=clock)
 
 
 @settings(max_examples=30)
@@ -80,7 +84,7 @@ def test_a_task_shown_at_k_starts_after_exactly_k_others(
     bench = world(ageing, agents_credit)
     for user, shots, wait_ms in given_tasks:
         bench.tick(wait_ms)
-        bench.submit(user, shots=shots)
+        bench.submit(user, shots=shots, options=TaskOptions(pace="real" if shots % 3 == 0 else "fast"))
         if disturbing:
             disturb(bench, *disturbing.pop(), agents_credit)
     bench.tick(200)
@@ -99,6 +103,37 @@ def test_a_task_shown_at_k_starts_after_exactly_k_others(
         turn += 1
     assert order == sorted(shown, key=shown.__getitem__)
     assert not bench.core.state.devices["dev"].unexplained
+
+
+@settings(max_examples=30)
+@given(
+    sizes=st.lists(st.tuples(st.sampled_from(sorted(USERS)), st.integers(1, 400)), min_size=1, max_size=12),
+    credit=st.integers(1, 4),
+    parallel=st.integers(1, 3),
+    learnt=paces,
+)
+def test_by_the_clock_a_task_ends_when_it_was_told_to(sizes, credit, parallel, learnt):
+    """Whatever fast runs taught before; the device runs these one by one, however many it has or could run."""
+    bench = Bench(CoreConfig(half_life_s=60.0))
+    for name, tenant in USERS.items():
+        bench.user(name, tenant)
+    bench.agent(credit=credit, parallel=parallel, cost=COST, clock=CLOCK)
+    for seconds in learnt:
+        bench.finish(bench.ref(bench.submit("ana", shots=100)), device_s=seconds)
+    tasks = [bench.submit(user, shots=shots, options=TaskOptions(pace="real")) for user, shots in sizes]
+    told = {}
+    for task_id in tasks:
+        end = bench.core.view(task_id, None).end
+        assert end.p50_s == end.p90_s
+        told[task_id] = bench.now_ms + 1000 * end.p50_s
+    while bench.core.state.claims:
+        claim = next(iter(bench.core.state.claims.values()))
+        bench.started(claim.ref)
+        length_s = bench.core.state.tasks[claim.ref.task_id].predicted_s
+        bench.now_ms += round(1000 * length_s)
+        assert abs(bench.now_ms - told[claim.ref.task_id]) <= len(tasks)  # each is rounded to a millisecond
+        bench.finish(claim.ref, device_s=length_s)
+    assert not bench.core.state.tasks
 
 
 @settings(max_examples=10)
