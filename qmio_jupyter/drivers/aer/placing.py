@@ -2,13 +2,15 @@
 
 A program that names the snapshot it was compiled for is in the device's own gates, its qubits are the device's: it is
 checked and run as it is, or, if its snapshot is not the bound one any more, dealt with as its stale policy says. Any
-other is placed and compiled here, so it cannot be stale.
+other is compiled here, so it cannot be stale: placed where the device is best, or where it says itself (``$5``, or a
+circuit that was transpiled before).
 """
 
 from __future__ import annotations
 
 from typing import Final, NamedTuple, Protocol
 
+from msgspec.structs import replace
 from qiskit import QuantumCircuit
 
 from qmio_jupyter.errors import DeviceError, ProgramError
@@ -76,7 +78,8 @@ def place(
         ``device.snapshot`` for a stale program that is to be refused.
     """
     if options.compiled_for is None:
-        return _compiled(source, options, transpiler, seed, ())
+        names_qubits = source.layout is not None and not options.layout
+        return (_kept if names_qubits else _compiled)(source, options, transpiler, seed)
     if options.layout:
         raise ProgramError(
             "the program is on the device's own qubits already, so a layout cannot place it",
@@ -95,7 +98,8 @@ def place(
             )
         case StalePolicy.RECOMPILE:
             told = f"compiled for snapshot {compiled_for}, compiled again for {bound}"
-            return _compiled(source, options, transpiler, seed, (("stale", told),))
+            again = _compiled(source, options, transpiler, seed)
+            return again._replace(notes=(("stale", told),))
         case StalePolicy.WARN:
             told = f"stale: compiled for snapshot {compiled_for}, run as it is on {bound}"
             return _as_it_is(source, options, transpiler, (("warning", told),))
@@ -110,15 +114,24 @@ def _as_it_is(
     return Placed(source, tuple(range(source.num_qubits)), notes)
 
 
-def _compiled(
-    source: QuantumCircuit,
-    options: TaskOptions,
-    transpiler: Compiler,
-    seed: int,
-    notes: tuple[tuple[str, str], ...],
-) -> Placed:
+def _kept(source: QuantumCircuit, options: TaskOptions, transpiler: Compiler, seed: int) -> Placed:
+    """Place a program that names the device's own qubits (``$5``): on them, and as it is if the device takes it so."""
+    own = tuple(range(source.num_qubits))
+    told = (("qubits", "as the program names them"),)
+    if options.optimization_level is None:
+        try:
+            transpiler.check_isa(source)
+        except ProgramError as error:
+            if error.code == "program.too_wide":
+                raise
+        else:
+            return Placed(source, own, told)
+    return _compiled(source, replace(options, layout=own), transpiler, seed)._replace(notes=told)
+
+
+def _compiled(source: QuantumCircuit, options: TaskOptions, transpiler: Compiler, seed: int) -> Placed:
     level = DEFAULT_LEVEL if options.optimization_level is None else options.optimization_level
     isa = transpiler.run(source, level=level, layout=options.layout, seed=seed)
     layout = isa.layout
     places = range(source.num_qubits) if layout is None else layout.initial_index_layout(filter_ancillas=True)
-    return Placed(isa, tuple(places), notes)
+    return Placed(isa, tuple(places), ())

@@ -6,9 +6,11 @@ from qiskit.circuit import Parameter
 
 from qmio_jupyter.calibration.samples import sample
 from qmio_jupyter.drivers.aer.placing import place
+from qmio_jupyter.drivers.aer.read import read_program
 from qmio_jupyter.emulation.transpiling import Transpiler
 from qmio_jupyter.errors import DeviceError, ProgramError
 from qmio_jupyter.model.task import StalePolicy, TaskOptions
+from qmio_jupyter.testing.runs import qasm3
 
 NOW, BEFORE = "a" * 64, "b" * 64
 
@@ -175,3 +177,46 @@ def test_a_stale_program_is_refused_if_that_is_wanted(put):
         put(compiled(), compiled_for=BEFORE, stale=StalePolicy.REFUSE)
     assert caught.value.code == "device.snapshot"
     assert put(compiled(), compiled_for=NOW, stale=StalePolicy.REFUSE).notes == ()
+
+
+def named(text):
+    """A program that names the device's own qubits."""
+    return read_program(qasm3(text), 64)
+
+
+def touched(circuit):
+    return {circuit.find_bit(qubit).index for i in circuit.data if i.name != "barrier" for qubit in i.qubits}
+
+
+def test_qubits_that_a_program_names_are_kept(put):
+    placed = put(named("bit[2] c; h $17; cx $17, $24; c[0] = measure $17; c[1] = measure $24;"))
+    assert touched(placed.isa) == {17, 24}
+    assert placed.layout == tuple(range(25))
+    assert dict(placed.notes)["qubits"]
+
+
+def test_a_program_in_the_devices_gates_on_named_qubits_is_not_compiled_at_all(put):
+    circuit = named("bit c; " + 5 * "sx $5; " + "c = measure $5;")
+    assert put(circuit).isa is circuit
+    shorter = put(circuit, optimization_level=2).isa
+    assert touched(shorter) == {5}
+    assert shorter.size() < circuit.size()
+
+
+def test_a_layout_asked_for_moves_even_named_qubits(put):
+    circuit = named("bit c; x $1; c = measure $1;")
+    placed = put(circuit, layout=(4, 9))
+    assert touched(placed.isa) == {9}
+    assert placed.notes == ()
+
+
+def test_named_qubits_that_are_not_there_are_refused(put):
+    with pytest.raises(ProgramError) as caught:
+        put(named("bit c; x $40; c = measure $40;"))
+    assert caught.value.code == "program.too_wide"
+
+
+def test_a_transpiled_circuit_stays_where_it_was_put(put, transpiler):
+    before = put(ghz(4), layout=(10, 11, 12, 6)).isa
+    placed = put(before)
+    assert placed.isa is before
