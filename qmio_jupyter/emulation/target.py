@@ -24,6 +24,8 @@ _CONTROL_FLOW: Final[dict[str, type[Instruction]]] = {
     "break_loop": BreakLoopOp,
     "continue_loop": ContinueLoopOp,
 }
+#: Single-qubit operations without which a qubit can still do everything.
+_NEEDLESS: Final = frozenset({"id", "reset", "delay"})
 #: Angles that a device's hardware takes, radians: calibrations of IBM's fractional rzz are valid there only.
 _BOUNDS: Final = {"rzz": [(0.0, math.pi / 2)]}
 
@@ -42,7 +44,8 @@ class MeasureProperties(InstructionProperties):  # type: ignore[misc]
 def build(record: DeviceRecord) -> Target:
     """Return the target of a record: its working gates on their qubits, with durations and errors.
 
-    Dead gates (error 1 or more) are left out, so that nothing is ever compiled onto them.
+    Dead gates (error 1 or more) are left out, so that nothing is ever compiled onto them; and with a dead
+    single-qubit gate everything on its qubit, which nothing could be made of.
 
     Raises
     ------
@@ -58,9 +61,10 @@ def build(record: DeviceRecord) -> Target:
             for qubit in record.qubits
         ],
     )
+    lost = unusable(record)
     by_name: dict[str, list[Gate]] = {}
     for gate in record.gates:
-        if not is_dead(gate):
+        if not is_dead(gate) and lost.isdisjoint(gate.qubits):
             by_name.setdefault(gate.name, []).append(gate)
     for name, gates in sorted(by_name.items()):
         operation = _operation(name)
@@ -68,7 +72,9 @@ def build(record: DeviceRecord) -> Target:
         target.add_instruction(
             operation, {gate.qubits: _properties(gate) for gate in gates}, name=name, **_bounds(name)
         )
-    measured = {(index,): _measurement(qubit) for index, qubit in enumerate(record.qubits)}
+    measured = {
+        (index,): _measurement(qubit) for index, qubit in enumerate(record.qubits) if index not in lost
+    }
     target.add_instruction(Measure(), measured)
     for name in sorted(set(record.control_flow)):
         if name not in _CONTROL_FLOW:
@@ -78,6 +84,15 @@ def build(record: DeviceRecord) -> Target:
             )
         target.add_instruction(_CONTROL_FLOW[name], name=name)
     return target
+
+
+def unusable(record: DeviceRecord) -> frozenset[int]:
+    """Return the qubits of a record that have a dead single-qubit gate (``id``, ``reset`` and ``delay`` are none)."""
+    return frozenset(
+        gate.qubits[0]
+        for gate in record.gates
+        if is_dead(gate) and len(gate.qubits) == 1 and gate.name not in _NEEDLESS
+    )
 
 
 def _operation(name: str) -> Instruction:

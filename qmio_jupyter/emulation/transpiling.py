@@ -10,6 +10,7 @@ from typing import Any, Final
 from qiskit import QuantumCircuit
 from qiskit.circuit import CONTROL_FLOW_OP_NAMES
 from qiskit.circuit.library.standard_gates import get_standard_gate_name_mapping
+from qiskit.exceptions import QiskitError
 from qiskit.transpiler import PassManager, StagedPassManager, generate_preset_pass_manager
 from qiskit.transpiler.passes import CollectCliffords, HighLevelSynthesis
 from qiskit.transpiler.target import Target
@@ -68,7 +69,8 @@ class Transpiler:
 
     def __init__(self, record: DeviceRecord) -> None:
         self.target: Target = targets.build(record)
-        self._record = record
+        self._n_qubits = record.n_qubits
+        self._lost = targets.unusable(record)
         self._managers: OrderedDict[tuple[int, tuple[int, ...], int, bool], PassManager] = OrderedDict()
         self._places: dict[str, frozenset[tuple[int, ...]] | None] = {
             name: frozenset(where) if where is not None and None not in where else None
@@ -105,16 +107,16 @@ class Transpiler:
             ``program.too_wide``; ``program`` for a layout that does not fit; ``program.unsupported`` for what
             the device cannot be made to run.
         """
-        self._check_width(circuit)
+        self._check_width(circuit, self._n_qubits - len(self._lost))
         places = tuple(layout)
         if places and (
             len(places) != circuit.num_qubits
             or len(set(places)) != len(places)
-            or not all(0 <= place < self._record.n_qubits for place in places)
+            or not all(0 <= place < self._n_qubits for place in places)
         ):
             raise ProgramError(
                 f"the layout {','.join(map(str, places[:20]))} does not place {circuit.num_qubits} qubits"
-                f" on a device of {self._record.n_qubits}",
+                f" on a device of {self._n_qubits}",
                 hint="Give one qubit of the device for each of the program, each once.",
                 code="program",
             )
@@ -122,6 +124,9 @@ class Transpiler:
             # Qiskit warns of what is no fault of the program: delays that it rounds to the device's samples.
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore")
+                # Left alone, Qiskit may place a qubit where nothing works.
+                if self._lost and not places:
+                    return self._around(circuit, level, seed)
                 return self._compiled(circuit, level, places, seed)
         except MemoryError:
             raise
@@ -131,6 +136,30 @@ class Transpiler:
                 hint="Write it with standard gates.",
                 code="program.unsupported",
             ) from problem
+
+    def _around(self, circuit: QuantumCircuit, level: int, seed: int) -> QuantumCircuit:
+        """Return a circuit that stays away from qubits that do not work; placed in order if Qiskit cannot."""
+        try:
+            made = self._compiled(circuit, level, (), seed)
+            self.check_isa(made)
+        except (QiskitError, ProgramError, TypeError):  # Qiskit indexes by None where a part has no coupling
+            return self._compiled(circuit, level, self._working(circuit.num_qubits), seed)
+        return made
+
+    def _working(self, n_qubits: int) -> tuple[int, ...]:
+        """Return `n_qubits` that work, each next to one before it as far as that goes."""
+        graph = self.target.build_coupling_map()
+        near: dict[int, set[int]] = {q: set() for q in range(self._n_qubits) if q not in self._lost}
+        for one, other in graph.get_edges() if graph is not None else ():
+            near[one].add(other)
+            near[other].add(one)
+        found: list[list[int]] = []
+        while near:
+            part = [next(iter(near))]
+            for qubit in part:
+                part += sorted(near.pop(qubit) & near.keys() - set(part))
+            found.append(part)
+        return tuple(qubit for part in sorted(found, key=len, reverse=True) for qubit in part)[:n_qubits]
 
     def _compiled(
         self, circuit: QuantumCircuit, level: int, layout: tuple[int, ...], seed: int
@@ -150,7 +179,7 @@ class Transpiler:
         ProgramError
             ``program.too_wide``, or ``program.unsupported`` naming gate and qubits.
         """
-        self._check_width(circuit)
+        self._check_width(circuit, self._n_qubits)
         self._check(circuit, range(circuit.num_qubits))
 
     def _manager(
@@ -183,10 +212,11 @@ class Transpiler:
             optimization_level=level, target=self.target, **chosen, seed_transpiler=seed
         )
 
-    def _check_width(self, circuit: QuantumCircuit) -> None:
-        if circuit.num_qubits > self._record.n_qubits:
+    def _check_width(self, circuit: QuantumCircuit, most: int) -> None:
+        if circuit.num_qubits > most:
+            working = "" if most == self._n_qubits else " that work"
             raise ProgramError(
-                f"the program has {circuit.num_qubits} qubits, the device has {self._record.n_qubits}",
+                f"the program has {circuit.num_qubits} qubits, the device has {most}{working}",
                 hint="Use fewer qubits, or another device.",
                 code="program.too_wide",
             )

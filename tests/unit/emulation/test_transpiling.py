@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 import os
 import subprocess
 import sys
+from dataclasses import replace
 
 import pytest
 from qiskit import QuantumCircuit
@@ -13,7 +15,7 @@ from qiskit.circuit import Parameter
 from qiskit.quantum_info import Statevector
 
 from qmio_jupyter.calibration.samples import sample
-from qmio_jupyter.emulation import baking, transpiling
+from qmio_jupyter.emulation import baking, compacting, transpiling
 from qmio_jupyter.emulation.survey import survey
 from qmio_jupyter.emulation.transpiling import Transpiler
 from qmio_jupyter.errors import ProgramError
@@ -208,3 +210,24 @@ def test_warming_up_starts_no_thread() -> None:
         check=True,
     )
     assert done.stdout.split() == ["1"]
+
+
+@pytest.mark.parametrize("lost", [0, 14])
+def test_programs_go_around_qubits_that_do_not_work(lost: int) -> None:
+    """14 is amid the chip: without it, it is still in one piece."""
+    record = sample("qmio")
+    gates = tuple(
+        replace(gate, error=1.0) if (gate.name, gate.qubits) == ("sx", (lost,)) else gate
+        for gate in record.gates
+    )
+    transpiler = Transpiler(replace(record, gates=gates))
+    for level, n in itertools.product((0, 1, 2, 3), (1, 2, 12)):
+        isa = transpiler.run(ghz(n), level=level)
+        transpiler.check_isa(isa)
+        assert lost not in compacting.active(isa)
+    with pytest.raises(ProgramError, match="32 qubits, the device has 31 that work"):
+        transpiler.run(QuantumCircuit(32))
+    asked = QuantumCircuit(32)
+    asked.rz(0.1, lost)
+    with pytest.raises(ProgramError, match=f"no rz on {lost}"):
+        transpiler.check_isa(asked)
