@@ -5,14 +5,17 @@ from __future__ import annotations
 import math
 import operator
 from collections.abc import Callable, Mapping
-from typing import Final
+from typing import Any, Final
 
 from openqasm3 import ast
 
+from qmio_jupyter.drivers.aer.durations import Duration, as_literal, of_literal
 from qmio_jupyter.errors import ProgramError
 
 #: A value known before the program runs.
-Constant = bool | int | float
+Constant = bool | int | float | Duration
+#: The same, to ask for.
+CONSTANTS: Final = (bool, int, float, Duration)
 
 #: Integers beyond this many bits are no quantities of a program.
 _MOST_BITS: Final = 256
@@ -24,7 +27,7 @@ def _divide(a: int, b: int) -> int:
     return quotient if (a >= 0) == (b >= 0) else -quotient
 
 
-def _power(base: Constant, exponent: Constant) -> Constant:
+def _power(base: float, exponent: float) -> Constant:
     if isinstance(base, int) and isinstance(exponent, int):
         if exponent < 0:
             return float(base) ** exponent
@@ -71,12 +74,12 @@ _FUNCTIONS: Final[Mapping[str, Callable[..., Constant]]] = {
 NAMED: Final = frozenset(_NAMED)
 #: Functions of real numbers, to which a division of whole numbers is hardly ever meant to be given.
 _REAL: Final = frozenset({"sin", "cos", "tan", "arcsin", "arccos", "arctan", "exp", "log", "sqrt"})
-_BINARY: Final[Mapping[str, Callable[[Constant, Constant], Constant]]] = {
+_BINARY: Final[Mapping[str, Callable[..., Any]]] = {
     "+": operator.add,
     "-": operator.sub,
     "*": operator.mul,
     "%": operator.mod,
-    "/": lambda a, b: a / b if isinstance(a, float) or isinstance(b, float) else _divide(int(a), int(b)),
+    "/": lambda a, b: _divide(int(a), int(b)) if isinstance(a, int) and isinstance(b, int) else a / b,
     "**": _power,
     "<<": lambda a, b: int(a) << _small(int(b)),
     ">>": lambda a, b: int(a) >> _small(int(b)),
@@ -156,8 +159,13 @@ def place(node: ast.QASMNode) -> str:
 
 def literal(value: Constant, like: ast.Expression) -> ast.Expression:
     """Return the literal that stands for `value`, at the place of `like`."""
+    made: ast.Expression
+    if isinstance(value, Duration):
+        made = as_literal(value)
+        made.span = like.span
+        return made
     if isinstance(value, bool):
-        made: ast.Expression = ast.BooleanLiteral(value=value)
+        made = ast.BooleanLiteral(value=value)
     elif isinstance(value, int):
         made = ast.IntegerLiteral(value=abs(value))
     else:
@@ -175,33 +183,44 @@ def _value(node: ast.Expression, names: Mapping[str, object]) -> Constant:
             ast.IntegerLiteral(value=value) | ast.FloatLiteral(value=value) | ast.BooleanLiteral(value=value)
         ):
             return value
+        case ast.DurationLiteral():
+            return of_literal(node)
         case ast.Identifier(name=name):
             known = names.get(name, _NAMED.get(name))
-            if isinstance(known, (bool, int, float)):
+            if isinstance(known, CONSTANTS):
                 return known
             raise NotConstantError
         case ast.UnaryExpression(op=op, expression=inner):
-            value = evaluate(inner, names)
-            match op.name:
-                case "-":
-                    return -value
-                case "!":
-                    return not value
-                case "~" if isinstance(value, bool):
-                    return not value
-                case _:
-                    raise NotConstantError
+            return _unary(op.name, evaluate(inner, names))
         case ast.BinaryExpression(op=op, lhs=lhs, rhs=rhs):
-            return _BINARY[op.name](evaluate(lhs, names), evaluate(rhs, names))
+            apply: Callable[..., Any] = _BINARY[op.name]
+            found = apply(evaluate(lhs, names), evaluate(rhs, names))
+            assert isinstance(found, CONSTANTS)
+            return found
         case ast.FunctionCall(name=name, arguments=arguments) if name.name in _FUNCTIONS:
             if name.name in _REAL:
                 for argument in arguments:
                     check_division(argument, names)
-            return _FUNCTIONS[name.name](*(evaluate(argument, names) for argument in arguments))
+            call: Callable[..., Any] = _FUNCTIONS[name.name]
+            value = call(*(evaluate(argument, names) for argument in arguments))
+            assert isinstance(value, CONSTANTS)
+            return value
         case ast.Cast(type=kind, argument=argument):
             return _cast(kind, evaluate(argument, names))
         case ast.IndexExpression(collection=collection, index=[ast.Expression() as index]):
             return int(evaluate(collection, names)) >> _small(int(evaluate(index, names))) & 1
+        case _:
+            raise NotConstantError
+
+
+def _unary(operation: str, value: Constant) -> Constant:
+    match operation:
+        case "-":
+            return -value
+        case "!":
+            return not value
+        case "~" if isinstance(value, bool):
+            return not value
         case _:
             raise NotConstantError
 

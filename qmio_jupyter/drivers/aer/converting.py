@@ -125,7 +125,7 @@ def _binary(node: ast.BinaryExpression, context: Any) -> expr.Expr:
         return _compare_single(name, left, right, node)
     if isinstance(left, int) and isinstance(right, int):
         raise _unsupported(node)
-    typed: Any = next(term for term in (left, right) if isinstance(term, expr.Expr)).type
+    typed: Any = cast("Any", left if isinstance(left, expr.Expr) else right).type
     if isinstance(typed, types.Bool):
         left, right = _truth(left, node), _truth(right, node)
         if name in ("==", "!="):

@@ -19,6 +19,7 @@ from openqasm3 import ast
 from qmio_jupyter.drivers.aer import conditions, operands, subroutines
 from qmio_jupyter.drivers.aer.calls import Calls
 from qmio_jupyter.drivers.aer.constants import (
+    CONSTANTS,
     NAMED,
     Constant,
     check_division,
@@ -160,7 +161,7 @@ class _Lowering(Calls):
                 raise self._not_known(node, name, node.init_expression)
             self._names[name] = formula
             return []
-        self._names[name] = subroutines.fit(kind, value)
+        self._names[name] = subroutines.fit(kind, value, node)
         return lowered
 
     def _bits_declared(
@@ -203,7 +204,7 @@ class _Lowering(Calls):
     def _assignment(self, node: ast.ClassicalAssignment) -> Sequence[ast.Statement]:
         target = node.lvalue
         known_target = self._names.get(target.name) if isinstance(target, ast.Identifier) else None
-        if not isinstance(target, ast.Identifier) or not isinstance(known_target, (bool, int, float, Unset)):
+        if not isinstance(target, ast.Identifier) or not isinstance(known_target, (*CONSTANTS, Unset)):
             return self._bits_assigned(node)
         name = target.name
         operation = _COMPOUND.get(node.op.name)
@@ -381,7 +382,7 @@ class _Lowering(Calls):
             self._check_sizes(node, operands.resolve(measure.qubit, self._names, self._known), bits)
         elif isinstance(target, (ast.Identifier, ast.IndexedIdentifier)):
             name = target.name if isinstance(target, ast.Identifier) else target.name.name
-            if isinstance(self._names.get(name), (bool, int, float, Unset)):
+            if isinstance(self._names.get(name), (*CONSTANTS, Unset)):
                 raise ProgramError(
                     f"{place(node)}{name!r} is a number, and a measurement gives bits",
                     hint="Measure into bits (bit or bit[n]).",
@@ -412,7 +413,6 @@ def _is_zero(node: ast.QASMNode) -> bool:
 _TYPES: Final = {
     ast.ArrayType: ("an array", "Write its values where they are used, or build the circuit in Python."),
     ast.StretchType: ("a stretch", "Give the delays fixed durations, like delay[100ns]."),
-    ast.DurationType: ("a duration variable", "Write the duration where it is used, like delay[100ns]."),
     ast.ComplexType: ("a complex number", "Use real numbers."),
 }
 

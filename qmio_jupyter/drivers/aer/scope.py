@@ -9,7 +9,7 @@ from typing import Final, TypeVar
 from openqasm3 import ast
 
 from qmio_jupyter.drivers.aer import operands
-from qmio_jupyter.drivers.aer.constants import Constant, NotConstantError, evaluate, literal, place
+from qmio_jupyter.drivers.aer.constants import CONSTANTS, Constant, NotConstantError, evaluate, literal, place
 from qmio_jupyter.drivers.aer.guard import MAX_CLBITS
 from qmio_jupyter.drivers.aer.hints import LIBRARY_3
 from qmio_jupyter.drivers.aer.operands import Bits, Hidden
@@ -239,7 +239,9 @@ class Scope:
             stands_for = self._names.get(node.name)
             if isinstance(stands_for, Formula):
                 return stands_for.expression
-            if not isinstance(stands_for, (bool, int, float)):
+            if isinstance(stands_for, Unset):
+                raise self._no_value(self._current or node, node.name)
+            if not isinstance(stands_for, CONSTANTS):
                 return None
         if isinstance(
             node, (ast.Identifier, ast.BinaryExpression, ast.UnaryExpression, ast.FunctionCall, ast.Cast)
@@ -291,15 +293,18 @@ class Scope:
             code="program.syntax",
         )
 
+    def _no_value(self, node: ast.QASMNode, name: str) -> ProgramError:
+        return ProgramError(
+            f"{place(node)}{name!r} has no value yet",
+            hint="Give it one where it is declared.",
+            code="program.syntax",
+        )
+
     def _not_known(self, node: ast.Statement, name: str, value: ast.QASMNode) -> ProgramError:
         """Return the error for a number whose value depends on the run, or on a variable without one."""
         for used in identifiers(value):
             if self._names.get(used) is UNSET:
-                return ProgramError(
-                    f"{place(node)}{used!r} has no value yet",
-                    hint="Give it one where it is declared.",
-                    code="program.syntax",
-                )
+                return self._no_value(node, used)
         return ProgramError(
             f"{place(node)}{name!r} would depend on a measurement",
             hint="Use bits for what is measured; numbers must be known before the program runs.",

@@ -12,13 +12,14 @@ from typing import Final
 from openqasm3 import ast
 
 from qmio_jupyter.drivers.aer.constants import Constant, place
+from qmio_jupyter.drivers.aer.durations import Duration
 from qmio_jupyter.drivers.aer.operands import Bits, Known, other_name, resolve
 from qmio_jupyter.errors import ProgramError
 
 #: Calls within calls.
 DEEPEST: Final = 32
 #: Types of classical variables that are worked out before the program runs.
-NUMBERS: Final = (ast.IntType, ast.UintType, ast.FloatType, ast.BoolType, ast.AngleType)
+NUMBERS: Final = (ast.IntType, ast.UintType, ast.FloatType, ast.BoolType, ast.AngleType, ast.DurationType)
 
 
 def arguments(
@@ -108,7 +109,7 @@ def _value(
             hint="Pass a number that is, or bits for what is measured.",
             code="program.unsupported",
         )
-    return fit(formal.type, value)
+    return fit(formal.type, value, call)
 
 
 def _check_size(
@@ -121,8 +122,22 @@ def _check_size(
         raise _wrong(call, f"{call.name.name} takes {wanted} {bits.what} as {name!r}, not {bits.size}")
 
 
-def fit(kind: ast.ClassicalType, value: Constant) -> Constant:
-    """Return a value as a variable of a type holds it."""
+def fit(kind: ast.ClassicalType, value: Constant, at: ast.QASMNode) -> Constant:
+    """Return a value as a variable of a type holds it.
+
+    Raises
+    ------
+    ProgramError
+        ``program.syntax`` for a number where a time is wanted, or a time where a number is.
+    """
+    if isinstance(kind, ast.DurationType) is not isinstance(value, Duration):
+        raise ProgramError(
+            f"{place(at)}a time and a number do not go together",
+            hint="Write times with a unit, like 100ns, and numbers without.",
+            code="program.syntax",
+        )
+    if isinstance(value, Duration):
+        return value
     match kind:
         case ast.BoolType():
             return bool(value)

@@ -32,6 +32,7 @@ OUTCOMES = {
     "qubit[2] q; bit[2] c; for int i in [0:1] { bit[1] t; x q[i]; t[0] = measure q[i]; c[i] = t[0]; }": "1 11",
     "qubit q; bit c; x q; c = measure q; if (c) { int m = 1; m += 1; for int i in [1:m + 1] { x q; } } bit d = measure q;": "0 1",
     "qubit[2] q; bit[2] c; box { x q[0]; } c = measure q;": "01",
+    "const duration d = 1us; qubit q; bit c; int k = 0; for int i in [0:2] { if (i * d / 2 > 600ns) { x q; } } c = measure q;": "1",
     "qubit q; bit c; x q; let a = q; gate g a { x a; } g q; c = measure q;": "0",
 }  # fmt: skip
 
@@ -54,7 +55,11 @@ REFUSED = {
     "extern vote(bit[3]) -> bit; qubit q;": ("unsupported", "column 1: extern 'vote'", "(def)"),
     "array[int[8], 4] a; qubit q;": ("unsupported", "column 1: an array", "Python"),
     "stretch s; qubit q;": ("unsupported", "column 1: a stretch", "delay[100ns]"),
-    "duration d = 10ns; qubit q;": ("unsupported", "column 1: a duration", "delay[100ns]"),
+    "duration d = 3; qubit q;": ("syntax", "column 1: a time and a number", "100ns"),
+    "int n = 3ns; qubit q;": ("syntax", "column 1: a time and a number", "100ns"),
+    "qubit q; delay[10dt + 5ns] q;": ("syntax", "dt and seconds do not go together", "Correct"),
+    "duration d = 10ns - 20ns; qubit q; delay[d] q;": ("unsupported", "must be positive", "rewrite"),
+    "duration d; qubit q; delay[d] q;": ("syntax", "column 22: 'd' has no value yet", "declared"),
     "complex z; qubit q;": ("unsupported", "column 1: a complex number", "real"),
     'defcalgrammar "openpulse"; qubit q;': ("unsupported", "defcalgrammar", "Leave out calibrations"),
     "end;": ("unsupported", "column 1: end", "Leave it out"),

@@ -39,9 +39,9 @@ def decay_time(waits_s, values):
 
 
 def waited(qubit, seconds, before, after, echo):
-    half = round(seconds * 1e9 / 2)
-    delay = f"delay[{half}ns] ${qubit};"
-    return qasm3(f"bit c; {before} {delay} {echo} {delay} {after} c = measure ${qubit};")
+    delay = f"delay[wait / 2] ${qubit};"
+    declared = f"const duration wait = {1e6 * seconds:.4f}us; bit c;"
+    return qasm3(f"{declared} {before} {delay} {echo} {delay} {after} c = measure ${qubit};")
 
 
 @pytest.mark.parametrize("which", ["qmio", "fez"])
@@ -105,3 +105,13 @@ def test_readout_in_both_directions(request, which):
         assert ground == pytest.approx(known.prob_meas1_prep0, abs=5 * deviation)
         # The x before it fails as often as its calibration says, at most by half as much again per state.
         assert turned == pytest.approx(1 - known.prob_meas0_prep1, abs=5 * deviation + 1.5 * error)
+
+
+def test_a_program_that_names_the_devices_qubits_stays_on_them(qmio):
+    """Not compiled by its user, and still an experiment on these qubits: their readout errors differ."""
+    ends = sorted(range(qmio.record.n_qubits), key=lambda index: qmio.record.qubits[index].prob_meas1_prep0)
+    chosen = (ends[0], ends[-1])
+    items = qmio.items(*(qasm3(f"bit c; c = measure ${qubit};") for qubit in chosen), shots=SHOTS, seed=9)
+    for qubit, item in zip(chosen, items, strict=True):
+        expected = qmio.record.qubits[qubit].prob_meas1_prep0
+        assert excited(item) == pytest.approx(expected, abs=5 * (0.25 / SHOTS) ** 0.5)
