@@ -15,14 +15,22 @@ from qmio_jupyter.errors import ProgramError
 #: Shots for which methods are compared, whatever a task asks for: one program has one method, so that its
 #: prepared form can be kept, until the task's own shots do not fit.
 NOMINAL_SHOTS: Final = 1_000
-#: What a user gains by each method, in few words.
+#: A method that leaves nothing out is taken if it needs no more than this, even if another would be faster.
+COMFORTABLE_S: Final = 0.3
+#: Bytes that a run needs for itself whatever it simulates; not part of a prediction.
+_RESERVE: Final = 64 * 2**20
+#: By method and form, why it is taken.
 _WHY: Final = {
-    "density_matrix": "exact with noise, few qubits",
-    "statevector": "exact without noise",
-    "trajectories": "a state vector per shot, noise drawn at random",
-    "stabilizer": "Clifford gates only",
-    "matrix_product_state": "little entanglement",
+    ("density_matrix", "baked"): "noise exactly, for few qubits",
+    ("statevector", "ideal"): "exact without noise",
+    ("statevector", "unravelled"): "one state vector per shot, noise drawn at random",
+    ("stabilizer", "ideal"): "Clifford gates only",
+    ("stabilizer", "twirled"): "Clifford gates only; noise drawn at random as Paulis and resets",
+    ("matrix_product_state", "ideal"): "little entanglement",
+    ("matrix_product_state", "unravelled"): "little entanglement; one state per shot, noise drawn at random",
 }
+_UNITS: Final = ((2.0**40, "TiB"), (2.0**30, "GiB"), (2.0**20, "MiB"))
+_TIMES: Final = ((86400.0 * 365, "years"), (86400.0, "days"), (3600.0, "hours"), (60.0, "minutes"))
 
 
 class Choice(msgspec.Struct, frozen=True, kw_only=True):
@@ -34,7 +42,7 @@ class Choice(msgspec.Struct, frozen=True, kw_only=True):
         Aer's name: ``density_matrix``, ``statevector``, ``stabilizer``, ``matrix_product_state``.
     form : str
         What is run of a noisy circuit: ``baked`` (channels in the circuit), ``unravelled`` (one trajectory per
-        shot), ``twirled`` (Pauli noise), or ``ideal`` (no noise).
+        shot), ``twirled`` (noise as Paulis and resets), or ``ideal`` (no noise).
     why : str
         The reason, for the result.
     predicted_s : float
@@ -44,7 +52,7 @@ class Choice(msgspec.Struct, frozen=True, kw_only=True):
     order : tuple of int
         Active qubits (indices among them) along the chain; empty except for matrix product states.
     estimate : Estimate
-        What the prediction is made of.
+        What the prediction is made of, for this machine.
     framed : bool
         Of stabilizers: whether `frames.Frames` takes it, which is faster than Aer.
     """
@@ -67,9 +75,12 @@ def choose(
     seconds: float,
     shots: int = NOMINAL_SHOTS,
     bindings: int = 1,
-    speed: float = 1.0,
+    speed: float | None = None,
 ) -> Choice:
     """Return the method for a circuit compiled for its device.
+
+    Methods that leave nothing out come first; one that cuts some T2 (a stabilizer) comes before them only where
+    they need more than `COMFORTABLE_S`, and never for programs with delays, which are there to see T1 and T2.
 
     Parameters
     ----------
@@ -83,49 +94,126 @@ def choose(
         What the run may take, all shots and bindings together.
     shots, bindings : int
         Asked for; every binding takes all shots.
-    speed : float
-        This machine's speed, relative to the one the constants were measured on (see `cost.measured_speed`).
+    speed : float or None
+        This machine's speed, relative to the one the constants were measured on; None: as it was measured here.
+        It changes what is refused, never what is preferred.
 
     Raises
     ------
     ProgramError
         ``program.too_costly``, with prediction, limit and what would fit.
     """
-    estimates = cost.estimates(facts, noisy=noisy)
-    by_nominal = sorted(estimates, key=lambda e: (e.rank, e.seconds(NOMINAL_SHOTS, 1)))
-    for estimate in by_nominal:
-        needed = estimate.seconds(shots, bindings) / speed
-        if needed <= seconds and estimate.memory_bytes <= memory_bytes:
+    speed = cost.host_speed() if speed is None else speed
+    found = sorted(cost.estimates(facts, noisy=noisy), key=lambda one: _preference(one, facts))
+    scaled = cost.scaled(found, speed)
+    for estimate in scaled:
+        if _fits(estimate, memory_bytes, seconds, shots, bindings):
             return Choice(
                 method=estimate.method,
                 form=estimate.form,
-                why=_WHY[
-                    "trajectories"
-                    if estimate.form == "unravelled" and estimate.method == "statevector"
-                    else estimate.method
-                ],
-                predicted_s=needed,
+                why=_why(estimate, facts),
+                predicted_s=estimate.seconds(shots, bindings),
                 memory_bytes=estimate.memory_bytes,
                 order=estimate.order,
                 estimate=estimate,
+                framed=estimate.framed,
             )
-    raise too_costly(facts, estimates, memory_bytes, seconds, shots, bindings, speed)
+    ideal = cost.scaled(cost.estimates(facts, noisy=False), speed) if noisy else ()
+    raise _too_costly(facts, scaled, ideal, (memory_bytes, seconds), (shots, bindings))
 
 
-def too_costly(
+def _preference(estimate: Estimate, facts: Facts) -> tuple[bool, float, float]:
+    """Return what methods are sorted by."""
+    seconds = estimate.seconds(NOMINAL_SHOTS, 1)
+    if estimate.is_exact:
+        return False, seconds, seconds
+    return facts.delays > 0, max(seconds, COMFORTABLE_S), seconds
+
+
+def _fits(estimate: Estimate, memory_bytes: int, seconds: float, shots: int, bindings: int) -> bool:
+    return estimate.seconds(shots, bindings) <= seconds and estimate.memory_bytes <= max(
+        0, memory_bytes - _RESERVE
+    )
+
+
+def _why(estimate: Estimate, facts: Facts) -> str:
+    why = f"{facts.active_qubits} qubits: {_WHY[estimate.method, estimate.form]}"
+    if facts.is_branching and estimate.form in ("ideal", "baked"):
+        why += "; shot by shot, for something follows a measurement"
+    return f"{why} ({estimate.detail})" if estimate.detail else why
+
+
+def _too_costly(
     facts: Facts,
-    estimates: Sequence[Estimate],
-    memory_bytes: int,
-    seconds: float,
-    shots: int,
-    bindings: int,
-    speed: float,
+    found: Sequence[Estimate],
+    ideal: Sequence[Estimate],
+    limits: tuple[int, float],
+    asked: tuple[int, int],
 ) -> ProgramError:
-    """Return the refusal of what no method can do in time and memory."""
-    best = min(estimates, key=lambda e: (e.memory_bytes > memory_bytes, e.seconds(shots, bindings)))
+    """Return the refusal of what no method can do in time and memory.
+
+    Parameters
+    ----------
+    facts : Facts
+        Of the circuit.
+    found, ideal : sequence of Estimate
+        As wanted, and without noise (empty if that is what was wanted).
+    limits : tuple of int and float
+        Bytes and seconds.
+    asked : tuple of int
+        Shots and bindings.
+    """
+    memory_bytes, seconds = limits
+    shots, bindings = asked
+    best = min(
+        found, key=lambda one: (one.memory_bytes > memory_bytes - _RESERVE, one.seconds(shots, bindings))
+    )
+    times = f" for {bindings} bindings" if bindings > 1 else ""
+    detail = f", {best.detail}" if best.detail else ""
     return ProgramError(
-        f"{facts.active_qubits} qubits would take {best.seconds(shots, bindings) / speed:.3g} s and"
-        f" {best.memory_bytes} bytes ({best.method}); allowed are {seconds:g} s and {memory_bytes} bytes",
-        hint="Use fewer qubits, fewer gates or fewer shots.",
+        f"{facts.active_qubits} qubits with {facts.two_qubit + facts.wider} entangling gates and {shots} shots{times}"
+        f" are predicted to take {_time(best.seconds(shots, bindings))} and {_size(best.memory_bytes)}"
+        f" ({best.method}{detail}); allowed are {_time(seconds)} and {_size(memory_bytes)}",
+        hint=_fitting(found, ideal, limits, asked),
         code="program.too_costly",
     )
+
+
+def _fitting(
+    found: Sequence[Estimate], ideal: Sequence[Estimate], limits: tuple[int, float], asked: tuple[int, int]
+) -> str:
+    """Return what would fit, as advice."""
+    memory_bytes, seconds = limits
+    shots, bindings = asked
+    advice = []
+    fewer = max(
+        (one.shots_within(seconds, bindings) for one in found if one.memory_bytes <= memory_bytes - _RESERVE),
+        default=0,
+    )
+    if 0 < fewer < shots:
+        advice.append(f"ask for at most {_rounded(fewer)} shots")
+    if any(_fits(one, memory_bytes, seconds, shots, bindings) for one in ideal):
+        advice.append("run it without noise")
+    advice.append("use fewer qubits or entangling gates")
+    text = ", or ".join(advice)
+    return f"{text[0].upper()}{text[1:]}."
+
+
+def _rounded(shots: int) -> int:
+    """Return a number of shots that is no more, and easily read."""
+    scale = int(10 ** max(0, len(str(shots)) - 2))
+    return shots // scale * scale
+
+
+def _time(seconds: float) -> str:
+    for unit, name in _TIMES:
+        if seconds >= 2 * unit:
+            return f"{seconds / unit:.3g} {name}"
+    return f"{seconds:.2g} s"
+
+
+def _size(n_bytes: float) -> str:
+    for unit, name in _UNITS:
+        if n_bytes >= unit:
+            return f"{n_bytes / unit:.3g} {name}"
+    return f"{n_bytes:.0f} bytes"

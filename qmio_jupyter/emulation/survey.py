@@ -4,39 +4,38 @@ from __future__ import annotations
 
 import math
 from collections import Counter
+from collections.abc import Sequence
 from typing import Any, Final
 
 import msgspec
 from qiskit import QuantumCircuit
-from qiskit.circuit import ControlFlowOp, ForLoopOp, Instruction, ParameterExpression, WhileLoopOp
+from qiskit.circuit import ForLoopOp, Instruction, ParameterExpression, WhileLoopOp
 
 #: Operations that act on no amplitude.
 _IDLE: Final = frozenset({"barrier", "break_loop", "continue_loop"})
 #: Gates that a stabilizer simulation takes whatever their place; others do for some angles.
-_CLIFFORD: Final = frozenset(
+CLIFFORD: Final = frozenset(
     {
-        *(
-            "id",
-            "x",
-            "y",
-            "z",
-            "h",
-            "s",
-            "sdg",
-            "sx",
-            "sxdg",
-            "cx",
-            "cy",
-            "cz",
-            "swap",
-            "iswap",
-            "ecr",
-            "dcx",
-        ),
-        *("pauli", "measure", "reset", "delay", "global_phase"),
+        "id",
+        "x",
+        "y",
+        "z",
+        "h",
+        "s",
+        "sdg",
+        "sx",
+        "sxdg",
+        "cx",
+        "cy",
+        "cz",
+        "swap",
+        "iswap",
+        "ecr",
+        "dcx",
+        "pauli",
     }
 )
-#: Gates of one angle that are Clifford for its multiples of a half turn of pi.
+#: Gates of one angle that are Clifford for its multiples of pi / 2.
 _QUARTERS: Final = frozenset({"rz", "p", "u1", "rx", "ry", "rzz", "rxx", "ryy", "rzx"})
 #: Relative deviation of an angle from a multiple of pi/2 that is rounding.
 _ROUNDING: Final = 1e-9
@@ -47,6 +46,9 @@ _RANK_TWO: Final = frozenset(
 )
 #: Turns of a loop whose end nobody knows before it runs.
 _UNKNOWN_TURNS: Final = 10
+_VIRTUAL: Final = frozenset({"rz", "p", "u1", "z", "s", "sdg", "t", "tdg"})
+#: Gates on so many qubits or more are counted together.
+_WIDER: Final = 3
 
 
 class Link(msgspec.Struct, frozen=True, array_like=True):
@@ -68,19 +70,24 @@ class Facts(msgspec.Struct, frozen=True, kw_only=True):
         Indices of the qubits that something acts on (a delay alone is nothing), ascending.
     operations : Counter
         Operations by name as they stand in the circuit, blocks of control flow included.
-    one_qubit, two_qubit, wider, delays : int
-        Operations that are run: those in loops as often as the loop turns.
+    one_qubit, two_qubit, wider, delays, resets : int
+        Operations that are run: those in loops as often as the loop turns. Resets of qubits that nothing touched
+        before are left out: they do nothing.
     virtual : int
         Those of `one_qubit` that are diagonal and take no time on a device (``rz`` and its kin).
-    resets, measures : int
-        Likewise.
+    free : int
+        Gates with free parameters, run as above.
+    measures : int
+        Measurements as they stand in the circuit.
+    is_branching : bool
+        True if something follows a measurement, or depends on one.
     is_dynamic : bool
-        True if something happens after a measurement or depends on one, or a qubit is reset: every shot is run
-        on its own.
+        True if a state vector must be run for every shot on its own: a branching circuit, or one with resets.
     is_clifford : bool
         True if a stabilizer simulation can take it; False while a parameter is free.
     links : tuple of Link
-        The gates between qubits in order, loops turned once: see `turns`.
+        The gates between qubits in order, loops turned once; one after the other between the same two qubits are
+        one link.
     turns : int
         The most often that a link is passed; more than 1 only where there are loops.
     """
@@ -91,9 +98,11 @@ class Facts(msgspec.Struct, frozen=True, kw_only=True):
     two_qubit: int
     wider: int
     delays: int
-    virtual: int
     resets: int
+    virtual: int
+    free: int
     measures: int
+    is_branching: bool
     is_dynamic: bool
     is_clifford: bool
     links: tuple[Link, ...]
@@ -103,6 +112,11 @@ class Facts(msgspec.Struct, frozen=True, kw_only=True):
     def active_qubits(self) -> int:
         """Number of qubits that something acts on."""
         return len(self.active)
+
+    @property
+    def gates(self) -> int:
+        """Number of gates that are run."""
+        return self.one_qubit + self.two_qubit + self.wider
 
 
 def survey(circuit: QuantumCircuit) -> Facts:
@@ -118,10 +132,12 @@ def survey(circuit: QuantumCircuit) -> Facts:
         two_qubit=walk.by_width[2],
         wider=walk.by_width[3],
         delays=walk.delays,
-        virtual=walk.virtual,
         resets=walk.resets,
+        virtual=walk.virtual,
+        free=walk.free,
         measures=walk.operations["measure"],
-        is_dynamic=walk.is_dynamic,
+        is_branching=walk.is_branching,
+        is_dynamic=walk.is_branching or walk.resets > 0,
         is_clifford=walk.is_clifford,
         links=tuple(Link(tuple(sorted(place[q] for q in qubits)), rank) for qubits, rank in walk.links),
         turns=walk.turns,
@@ -133,51 +149,76 @@ class _Walk:
 
     def __init__(self) -> None:
         self.active: set[int] = set()
+        self.touched: set[int] = set()
         self.measured: set[int] = set()
         self.operations: Counter[str] = Counter()
         self.by_width: Counter[int] = Counter()
         self.delays = 0
-        self.virtual = 0
         self.resets = 0
-        self.is_dynamic = False
+        self.virtual = 0
+        self.free = 0
+        self.is_branching = False
         self.is_clifford = True
         self.links: list[tuple[tuple[int, ...], int]] = []
+        #: Per qubit, the number of its latest link.
+        self.latest: dict[int, int] = {}
         self.turns = 1
 
     def block(self, circuit: QuantumCircuit, wires: list[int], turns: int) -> None:
         """Take in a circuit whose qubit ``i`` is the outer qubit ``wires[i]``, run `turns` times."""
-        index = {bit: wire for bit, wire in zip(circuit.qubits, wires, strict=True)}
+        index = dict(zip(circuit.qubits, wires, strict=True))
         for instruction in circuit.data:
-            operation = instruction.operation
+            name = instruction.name
+            self.operations[name] += 1
             qubits = [index[bit] for bit in instruction.qubits]
-            self.operations[operation.name] += 1
-            if isinstance(operation, ControlFlowOp):
-                self.is_dynamic = True
+            if instruction.is_control_flow():
+                self.is_branching = True
+                operation = instruction.operation
                 again = turns * _turns(operation)
-                for inner in operation.blocks:
+                for inner in getattr(operation, "blocks", ()):
                     self.block(inner, qubits, again)
-            elif operation.name == "delay":
+            elif name == "delay":
                 self.delays += turns
-            elif operation.name not in _IDLE:
-                self._act(operation, qubits, turns)
+            elif not qubits:
+                self.is_branching = self.is_branching or name == "store"
+            elif name not in _IDLE:
+                self._act(instruction, qubits, turns)
 
-    def _act(self, operation: Any, qubits: list[int], turns: int) -> None:
-        name = operation.name
-        self.is_dynamic = self.is_dynamic or name == "reset" or not self.measured.isdisjoint(qubits)
+    def _act(self, instruction: Any, qubits: list[int], turns: int) -> None:
+        name = instruction.name
         self.active.update(qubits)
+        if name == "reset" and self.touched.isdisjoint(qubits):
+            return
+        self.is_branching = self.is_branching or not self.measured.isdisjoint(qubits)
+        self.touched.update(qubits)
         if name == "measure":
             self.measured.update(qubits)
-            return
-        if name == "reset":
+        elif name == "reset":
             self.resets += turns
-            return
-        self.is_clifford = self.is_clifford and _is_clifford(operation)
-        self.by_width[min(len(qubits), 3)] += turns
+        else:
+            self._gate(instruction, qubits, turns)
+
+    def _gate(self, instruction: Any, qubits: list[int], turns: int) -> None:
+        name = instruction.name
+        angles = instruction.params
+        is_free = any(isinstance(angle, ParameterExpression) and angle.parameters for angle in angles)
+        self.free += turns if is_free else 0
+        self.is_clifford = self.is_clifford and not is_free and _is_clifford(name, angles)
+        self.by_width[min(len(qubits), _WIDER)] += turns
         if len(qubits) == 1:
-            self.virtual += turns if name in ("rz", "p", "u1", "z", "s", "sdg", "t", "tdg") else 0
-        elif qubits:
+            self.virtual += turns if name in _VIRTUAL else 0
+        else:
             self.turns = max(self.turns, turns)
-            self.links.append((tuple(qubits), 2 if name in _RANK_TWO else 4 ** (len(qubits) // 2)))
+            self._link(tuple(qubits), 2 if name in _RANK_TWO else 4 ** (len(qubits) // 2))
+
+    def _link(self, qubits: tuple[int, ...], rank: int) -> None:
+        before = {self.latest.get(qubit, -1) for qubit in qubits}
+        number = before.pop()
+        if not before and number >= 0 and set(self.links[number][0]) == set(qubits):
+            self.links[number] = (qubits, min(4 ** (len(qubits) // 2), rank * self.links[number][1]))
+            return
+        self.latest.update(dict.fromkeys(qubits, len(self.links)))
+        self.links.append((qubits, rank))
 
 
 def _turns(operation: Instruction) -> int:
@@ -187,14 +228,11 @@ def _turns(operation: Instruction) -> int:
     return _UNKNOWN_TURNS if isinstance(operation, WhileLoopOp) else 1
 
 
-def _is_clifford(operation: Any) -> bool:
-    name = operation.name
-    if name in _CLIFFORD:
+def _is_clifford(name: str, angles: Sequence[Any]) -> bool:
+    if name in CLIFFORD:
         return True
     if name not in _QUARTERS:
         return False
-    angle = operation.params[0]
-    if isinstance(angle, ParameterExpression):
-        return False
-    quarters = float(angle) / (math.pi / 2)
-    return abs(quarters - round(quarters)) <= _ROUNDING * max(1.0, abs(quarters))
+    angle = angles[0]
+    value = float(angle.numeric() if isinstance(angle, ParameterExpression) else angle) / (math.pi / 2)
+    return abs(value - round(value)) <= _ROUNDING * max(1.0, abs(value))
