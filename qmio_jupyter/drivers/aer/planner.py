@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import itertools
 from collections.abc import Sequence
 from typing import Final, NamedTuple, Protocol
 
 import msgspec
+from msgspec.structs import replace
 from qiskit import QuantumCircuit
 from qiskit.circuit import CONTROL_FLOW_OP_NAMES
 
@@ -14,6 +16,7 @@ from qmio_jupyter.drivers.aer import blocks, exact
 from qmio_jupyter.drivers.aer.blocks import Blocks
 from qmio_jupyter.drivers.aer.bounded import Bounded
 from qmio_jupyter.drivers.aer.compiling import compile_for
+from qmio_jupyter.drivers.aer.deferring import deferred
 from qmio_jupyter.drivers.aer.devices import Devices, Emulated
 from qmio_jupyter.drivers.aer.direct import Engine, Options
 from qmio_jupyter.drivers.aer.exact import Distributions, Exact, FinalMeasure
@@ -22,7 +25,9 @@ from qmio_jupyter.drivers.aer.outcomes import layout
 from qmio_jupyter.drivers.aer.read import read_program
 from qmio_jupyter.drivers.aer.refusals import check_layout
 from qmio_jupyter.drivers.aer.tables import Matrix
+from qmio_jupyter.drivers.aer.timed import Timed
 from qmio_jupyter.emulation import method
+from qmio_jupyter.emulation.compacting import needs_values, with_durations
 from qmio_jupyter.emulation.frames import Frames
 from qmio_jupyter.emulation.method import Choice
 from qmio_jupyter.emulation.survey import Facts
@@ -33,6 +38,9 @@ from qmio_jupyter.model.result import BindingCounts, Register
 from qmio_jupyter.model.task import Item, TaskOptions
 from qmio_jupyter.ports import Run
 
+#: Most qubits of a program whose measurements are put off to its end, without noise and with it: every one that is
+#: added doubles a state vector, and makes a density matrix four times as large.
+_DEFERRED: Final = {False: 16, True: 9}
 #: What is said of a result, as (key, value).
 _Notes = tuple[tuple[str, str], ...]
 #: Programs a worker keeps compiled, and bytes of theirs as submitted; what is made of a byte is some hundred bytes.
@@ -99,6 +107,8 @@ class Compiled(msgspec.Struct, frozen=True, kw_only=True):
         Its classical bits.
     number : int
         Tells this value from any other of this worker.
+    deferred_qubits : int
+        Qubits it has once its measurements are put off to its end; 0 where they cannot be, or need not.
     """
 
     circuit: QuantumCircuit
@@ -111,6 +121,7 @@ class Compiled(msgspec.Struct, frozen=True, kw_only=True):
     notes: tuple[tuple[str, str], ...]
     registers: tuple[Register, ...]
     number: int
+    deferred_qubits: int
 
 
 class Plan(msgspec.Struct, frozen=True, kw_only=True):
@@ -128,13 +139,6 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True):
     def seconds(self, item: Item) -> float:
         """Return what an item is predicted to take."""
         return self.choice.estimate.seconds(item.shots, item.bindings)
-
-
-class Limits(NamedTuple):
-    """What one run may take: bytes beyond what the worker has, and seconds."""
-
-    memory_bytes: int
-    seconds: float
 
 
 class Planner:
@@ -194,23 +198,34 @@ class Planner:
             plan = self._make(compiled, choice)
             weight = len(run.programs[item.program].data)
             self._plans.keep(key, plan, weight)
-            usual = method.choose(
-                compiled.facts, noisy=compiled.is_noisy, memory_bytes=self._memory_bytes, seconds=seconds
-            )
+            usual = self._choose(compiled, method.NOMINAL_SHOTS, 1, seconds)
             if (usual.method, usual.form) == key[1:]:
                 self._plans.keep((compiled.number, "", ""), plan, weight)
         return plan
 
     def choose(self, compiled: Compiled, item: Item, seconds: float) -> Choice:
         """Return how an item is simulated; raises as `plan` does."""
-        return method.choose(
-            compiled.facts,
-            noisy=compiled.is_noisy,
-            memory_bytes=self._memory_bytes,
-            seconds=seconds,
-            shots=item.shots,
-            bindings=item.bindings,
-        )
+        return self._choose(compiled, item.shots, item.bindings, seconds)
+
+    def _choose(self, compiled: Compiled, shots: int, bindings: int, seconds: float) -> Choice:
+        def choose(facts: Facts) -> Choice:
+            return method.choose(
+                facts,
+                noisy=compiled.is_noisy,
+                memory_bytes=self._memory_bytes,
+                seconds=seconds,
+                shots=shots,
+                bindings=bindings,
+            )
+
+        if qubits := compiled.deferred_qubits:
+            whole = replace(compiled.facts, is_branching=False, is_dynamic=False, active=tuple(range(qubits)))
+            with contextlib.suppress(ProgramError):
+                choice = choose(whole)
+                if _is_whole(choice):
+                    why = f"exact: its measurements can be put off to the end, on {qubits} qubits in all"
+                    return replace(choice, why=why)
+        return choose(compiled.facts)
 
     def _compile(self, run: Run, program: Program, options: TaskOptions) -> Compiled:
         source = read_program(program, self._max_qubits)
@@ -240,17 +255,24 @@ class Planner:
                 hint="Add measurements: c = measure q; or circuit.measure_all().",
                 code="program.unsupported",
             )
+        is_noisy = device is not None and not options.ideal
+        put_off = (
+            deferred(circuit, active=facts.active, readout={}, is_mixed=is_noisy, most=_DEFERRED[is_noisy])
+            if facts.is_dynamic
+            else None
+        )
         return Compiled(
             circuit=circuit,
             names=names,
             n_qubits=source.num_qubits,
             facts=facts,
             device=device,
-            is_noisy=device is not None and not options.ideal,
+            is_noisy=is_noisy,
             layout=placed_at,
             notes=notes,
             registers=layout(circuit),
             number=next(self._numbers),
+            deferred_qubits=0 if put_off is None else put_off.circuit.num_qubits,
         )
 
     def _make(self, compiled: Compiled, choice: Choice) -> Plan:
@@ -272,17 +294,15 @@ class Planner:
 
     def _way(self, compiled: Compiled, choice: Choice) -> tuple[Way, _Notes, _Notes]:
         """Return how shots are made, what is to be said of that, and of the physics."""
+        if compiled.is_noisy and needs_values(compiled.circuit):
+            return self._timed(compiled, choice)
         n_bits = compiled.circuit.num_clbits
         if choice.framed and compiled.device is not None:
             frames = Frames(compiled.circuit, compiled.device.book)
             return Framed(frames, n_bits), (), frames.remarks
         prepared = _prepared(compiled, choice)
         measures = prepared.measures
-        if (
-            measures is not None
-            and choice.method in ("statevector", "density_matrix")
-            and exact.is_exact(measures)
-        ):
+        if measures is not None and _is_whole(choice) and exact.is_exact(measures):
             way = Exact(
                 prepared.circuit,
                 measures,
@@ -303,6 +323,21 @@ class Planner:
         )
 
 
+    def _timed(self, compiled: Compiled, choice: Choice) -> tuple[Way, _Notes, _Notes]:
+        """Return how a program is run whose noise has to wait for the durations of its delays."""
+
+        def make(circuit: QuantumCircuit) -> tuple[Way, _Notes, _Notes]:
+            return self._way(replace(compiled, circuit=circuit), choice)
+
+        nominal, how, remarks = make(with_durations(compiled.circuit, None))
+        return Timed(compiled.circuit, compiled.names, lambda timed: make(timed)[0], nominal), how, remarks
+
+
+def _is_whole(choice: Choice) -> bool:
+    """Return whether a method has the probabilities of all outcomes at once."""
+    return (choice.method, choice.form) in (("statevector", "ideal"), ("density_matrix", "baked"))
+
+
 class _Prepared(NamedTuple):
     circuit: QuantumCircuit
     #: None where shots differ before their last measurement.
@@ -314,6 +349,10 @@ class _Prepared(NamedTuple):
 def _prepared(compiled: Compiled, choice: Choice) -> _Prepared:
     """Return what is run of a program by a method: with its noise put in, or as it is."""
     circuit = compiled.circuit
+    if compiled.deferred_qubits and _is_whole(choice):
+        found = _put_off(compiled, choice)
+        if found is not None:
+            return found
     if compiled.device is None or choice.form == "ideal":
         if choice.method == "matrix_product_state":
             circuit, _ = compile_for(circuit, choice.method, None)
@@ -328,6 +367,17 @@ def _prepared(compiled: Compiled, choice: Choice) -> _Prepared:
     noisy = compiled.device.with_noise(circuit, choice, compiled.facts.active)
     options = Options(method=choice.method, noise_model=noisy.noise_model, is_truncated=False)
     return _Prepared(noisy.circuit, noisy.measures, options, noisy.remarks)
+
+
+def _put_off(compiled: Compiled, choice: Choice) -> _Prepared | None:
+    """Return a program with its measurements put off to the end."""
+    most = compiled.deferred_qubits
+    options = Options(method=choice.method, is_truncated=False)
+    if compiled.device is not None and compiled.is_noisy:
+        noisy = compiled.device.deferred(compiled.circuit, most)
+        return noisy and _Prepared(noisy.circuit, noisy.measures, options, noisy.remarks)
+    made = deferred(compiled.circuit, active=compiled.facts.active, readout={}, is_mixed=False, most=most)
+    return made and _Prepared(made.circuit, made.measures, options)
 
 
 def _key(program: Program, options: TaskOptions, snapshot_id: Digest | None) -> tuple[object, ...]:

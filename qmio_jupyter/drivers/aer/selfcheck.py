@@ -6,7 +6,7 @@ from typing import Final
 
 import numpy as np
 from qiskit import QuantumCircuit
-from qiskit.circuit import Parameter
+from qiskit.circuit import Instruction, Parameter
 from qiskit.quantum_info import SuperOp
 from qiskit_aer.library import SaveProbabilities
 from qiskit_aer.noise import NoiseModel, ReadoutError, depolarizing_error
@@ -59,7 +59,7 @@ def _circuits() -> list[tuple[QuantumCircuit, Options]]:
     sampled.measure([0, 2], [2, 0])
     saved = QuantumCircuit(2)
     saved.rx(a, 0)
-    saved.append(SuperOp(depolarizing_error(0.1, 2)), [1, 0])
+    saved.append(Instruction("superop", 2, 0, [SuperOp(depolarizing_error(0.1, 2)).data]), [1, 0])
     saved.ry(b, 1)
     saved.cx(1, 0)
     saved.append(SaveProbabilities(2), [1, 0])
