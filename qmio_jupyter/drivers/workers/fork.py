@@ -70,12 +70,25 @@ class Worker:
         ChannelClosedError, MessageTooLargeError
             As `Channel.send`.
         """
+        self.channel.send(self._without_snapshot(job))
+        self._note(job)
+
+    def give_at_once(self, job: Job) -> bool:
+        """Send a job to a worker that is idle, if that takes no waiting; False: it was not sent."""
+        is_sent = self.channel.send_at_once(self._without_snapshot(job))
+        if is_sent:
+            self._note(job)
+        return is_sent
+
+    def _without_snapshot(self, job: Job) -> Job:
         bound = job.run.snapshot
-        if bound is not None and bound.snapshot_id == self._snapshot_id:
-            job = replace(job, run=replace(job.run, snapshot=None), has_snapshot=True)
-        self.channel.send(job)
-        if bound is not None:
-            self._snapshot_id = bound.snapshot_id
+        if bound is None or bound.snapshot_id != self._snapshot_id:
+            return job
+        return replace(job, run=replace(job.run, snapshot=None), has_snapshot=True)
+
+    def _note(self, job: Job) -> None:
+        if job.run.snapshot is not None:
+            self._snapshot_id = job.run.snapshot.snapshot_id
 
     def kill(self) -> None:
         """Kill it now, whatever it does. Idempotent; from any thread."""

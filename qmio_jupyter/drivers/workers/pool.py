@@ -1,4 +1,7 @@
-"""A pool of workers: one thread per worker waits for jobs, feeds it, and outlives its deaths."""
+"""A pool of workers: one thread per worker waits for jobs, feeds it, and outlives its deaths.
+
+A job that finds an idle worker is sent to it by whoever starts it: the worker begins before its thread is awake.
+"""
 
 from __future__ import annotations
 
@@ -13,7 +16,12 @@ from msgspec.structs import replace
 
 from qmio_jupyter.drivers.pace import device_s
 from qmio_jupyter.drivers.workers import deaths
-from qmio_jupyter.drivers.workers.channel import ChannelClosedError, ChannelTimeoutError, MessageTooLargeError
+from qmio_jupyter.drivers.workers.channel import (
+    SMALL_BYTES,
+    ChannelClosedError,
+    ChannelTimeoutError,
+    MessageTooLargeError,
+)
 from qmio_jupyter.drivers.workers.estimator import Estimator
 from qmio_jupyter.drivers.workers.fork import ForkServer, Worker
 from qmio_jupyter.drivers.workers.messages import Done, Failed, FromWorker, Job, Partial, Stage
@@ -49,11 +57,23 @@ class _Ticket(msgspec.Struct, kw_only=True, eq=False):
     #: The device's clock if the run keeps it.
     clock: CostModel | None = None
     worker: Worker | None = None
+    #: The worker has it already.
+    is_given: bool = False
     is_stopped: bool = False
     tries: int = 0
     #: Revision and shots of the last partial result, over all tries.
     revision: int = 0
     shots_told: int = 0
+
+
+class _Slot:
+    """One worker at a time, and the thread that looks after it; `wake` shares the pool's lock."""
+
+    def __init__(self, lock: threading.Lock) -> None:
+        self.worker: Worker | None = None
+        #: What it is to run next, put here under the lock while it is idle.
+        self.ticket: _Ticket | None = None
+        self.wake = threading.Condition(lock)
 
 
 class Pool:
@@ -88,10 +108,14 @@ class Pool:
         self._estimator = Estimator(self._server, cpu_s=limits.cpu_s, memory_bytes=limits.memory_bytes)
         self._queue: deque[_Ticket] = deque()
         self._current: dict[TaskId, _Ticket] = {}
-        self._changed = threading.Condition()
+        self._lock = threading.Lock()
+        self._slots = [_Slot(self._lock) for _ in range(size)]
+        #: Those that wait for a job; the one that waits last gets the next, its caches are the warmest.
+        self._idle: list[_Slot] = []
         self._is_closed = False
         self._threads = [
-            threading.Thread(target=self._work, name=f"worker-{n}", daemon=True) for n in range(size)
+            threading.Thread(target=self._work, args=(slot,), name=f"worker-{n}", daemon=True)
+            for n, slot in enumerate(self._slots)
         ]
         for thread in self._threads:
             thread.start()
@@ -104,7 +128,7 @@ class Pool:
     @property
     def worker_pids(self) -> tuple[int, ...]:
         """Process ids of the workers that have a job."""
-        with self._changed:
+        with self._lock:
             return tuple(t.worker.pid for t in self._current.values() if t.worker is not None)
 
     @property
@@ -117,12 +141,12 @@ class Pool:
     ) -> Future[TaskResult]:
         """Queue a job; one with a clock keeps it, and may take that time beyond its limit by the clock."""
         ticket = _Ticket(run=run, on_partial=on_partial, on_stage=on_stage, future=Future(), clock=clock)
-        with self._changed:
+        with self._lock:
             if self._is_closed:
                 ticket.future.set_exception(_closed())
                 return ticket.future
             self._queue.append(ticket)
-            self._changed.notify()
+            self._hand_out()
         return ticket.future
 
     def estimate(self, run: Run, timeout_s: float) -> Future[DryRun]:
@@ -135,7 +159,7 @@ class Pool:
         A dry run likewise.
         """
         self._estimator.stop(task_id)
-        with self._changed:
+        with self._lock:
             waiting = [t for t in self._queue if t.run.task_id == task_id]
             for ticket in waiting:
                 self._queue.remove(ticket)
@@ -149,9 +173,10 @@ class Pool:
 
     def close(self) -> None:
         """Stop every job, end workers, server and threads."""
-        with self._changed:
+        with self._lock:
             self._is_closed = True
-            self._changed.notify_all()
+            for slot in self._slots:
+                slot.wake.notify()
             tasks = [t.run.task_id for t in (*self._queue, *self._current.values())]
         for task_id in tasks:
             self.stop(task_id)
@@ -162,20 +187,19 @@ class Pool:
 
     # ------------------------------------------------------------ one slot
 
-    def _work(self) -> None:
-        worker: Worker | None = None
+    def _work(self, slot: _Slot) -> None:
         try:
             while True:
-                if worker is None and self._is_warm:
-                    worker = self._spawn_ahead()
-                ticket = self._take()
+                if slot.worker is None and self._is_warm:
+                    slot.worker = self._spawn_ahead()
+                ticket = self._take(slot)
                 self._is_warm = True
                 if ticket is None:
                     return
-                worker = self._run(ticket, worker)
+                slot.worker = self._run(ticket, slot.worker)
         finally:
-            if worker is not None:
-                worker.close()
+            if slot.worker is not None:
+                slot.worker.close()
 
     def _spawn_ahead(self) -> Worker | None:
         """Have a worker ready before there is a job for it; a failure is told to the next job."""
@@ -184,19 +208,49 @@ class Pool:
         except Exception:  # noqa: BLE001 - whatever it is, the next job's own attempt names it
             return None
 
-    def _take(self) -> _Ticket | None:
-        with self._changed:
-            self._changed.wait_for(lambda: self._is_closed or self._next() is not None)
-            ticket = None if self._is_closed else self._next()
-            if ticket is not None:
-                self._queue.remove(ticket)
-                self._current[ticket.run.task_id] = ticket
+    def _take(self, slot: _Slot) -> _Ticket | None:
+        """Wait for a job; None once the pool is closed."""
+        with self._lock:
+            self._idle.append(slot)
+            self._hand_out()
+            slot.wake.wait_for(lambda: self._is_closed or slot.ticket is not None)
+            if slot.ticket is None:
+                self._idle.remove(slot)
+            ticket, slot.ticket = slot.ticket, None
             return ticket
+
+    def _hand_out(self) -> None:
+        """Give jobs to idle slots, and to their workers where that takes no waiting; call it with the lock."""
+        while self._idle and not self._is_closed and (ticket := self._next()) is not None:
+            self._queue.remove(ticket)
+            self._current[ticket.run.task_id] = ticket
+            slot = next((one for one in reversed(self._idle) if one.worker is not None), self._idle[-1])
+            self._idle.remove(slot)
+            slot.ticket = ticket
+            if slot.worker is not None:
+                ticket.worker = slot.worker
+                ticket.is_given = self._give_at_once(ticket, slot.worker)
+            slot.wake.notify()
+
+    def _give_at_once(self, ticket: _Ticket, worker: Worker) -> bool:
+        """Send a small job to an idle worker; False: its thread is to do it, and to find out what is wrong."""
+        if _bytes(ticket.run) > SMALL_BYTES:
+            return False
+        try:
+            worker.forget_output()
+            return worker.give_at_once(self._job(ticket))
+        except Exception:  # noqa: BLE001 - the same will happen to the thread, which can deal with it
+            return False
 
     def _next(self) -> _Ticket | None:
         """Return the job to run next: the oldest, but those that keep the device's clock have it one by one."""
+        if not self._queue:
+            return None
         is_taken = any(ticket.clock is not None for ticket in self._current.values())
         return next((t for t in self._queue if t.clock is None or not is_taken), None)
+
+    def _job(self, ticket: _Ticket) -> Job:
+        return Job(run=ticket.run, cpu_s=self._limits.cpu_s, clock=ticket.clock)
 
     def _run(self, ticket: _Ticket, worker: Worker | None) -> Worker | None:
         """Run one job to its end; returns the worker if it is still good."""
@@ -220,11 +274,11 @@ class Pool:
                 ticket.tries += 1
                 continue
             break
-        with self._changed:
+        with self._lock:
             self._current.pop(ticket.run.task_id, None)
             ticket.worker = None
             if ticket.clock is not None:
-                self._changed.notify_all()  # the next one's turn, in whatever thread is free
+                self._hand_out()  # the next one's turn, in whatever slot is idle
         if isinstance(outcome, TaskResult):
             ticket.future.set_result(outcome)
         elif ticket.is_stopped:
@@ -234,19 +288,21 @@ class Pool:
         return worker
 
     def _run_once(self, ticket: _Ticket, worker: Worker) -> tuple[TaskResult | QmioError, Worker | None]:
-        with self._changed:
+        with self._lock:
             ticket.worker = worker
             if ticket.is_stopped:
                 worker.kill()
         try:
-            worker.forget_output()
-            worker.give(Job(run=ticket.run, cpu_s=self._limits.cpu_s, clock=ticket.clock))
+            if not ticket.is_given:
+                worker.forget_output()
+                worker.give(self._job(ticket))
+            ticket.is_given = False  # the next try sends it anew
             ticket.on_stage("reading")
             outcome, is_good = self._listen(ticket, worker)
         except ChannelClosedError:
             status = worker.exit_status(_DEATH_S)
             outcome, is_good = self._cause(status, worker), False
-        with self._changed:
+        with self._lock:
             ticket.worker = None
         if not is_good:
             worker.close()
@@ -280,6 +336,12 @@ class Pool:
         return deaths.cause(
             status, worker.output(), cpu_s=self._limits.cpu_s, memory_bytes=self._limits.memory_bytes
         )
+
+
+def _bytes(run: Run) -> int:
+    """Return about how large a job is, without its snapshot."""
+    parameters = (item.parameters for item in run.spec.items if item.parameters is not None)
+    return sum(len(one.data) for one in run.programs.values()) + sum(len(one.data) for one in parameters)
 
 
 def _device_s(ticket: _Ticket) -> float:

@@ -2,6 +2,7 @@
 
 import socket
 import threading
+import time
 
 import msgspec
 import pytest
@@ -10,7 +11,9 @@ from msgspec.structs import replace
 from qmio_jupyter.drivers.workers import pool as pools
 from qmio_jupyter.drivers.workers.channel import (
     ANSWER_BYTES,
+    SMALL_BYTES,
     Channel,
+    ChannelClosedError,
     ChannelTimeoutError,
     MessageTooLargeError,
 )
@@ -44,12 +47,23 @@ class PlayedWorker:
         self.channel = self
         self.closed = threading.Event()
         self.waits = []
+        self.given = []
+        self.takes_at_once = True
 
     def forget_output(self):
         pass
 
     def give(self, job):
         self.job = job
+        self.given.append("thread")
+
+    def give_at_once(self, job):
+        if isinstance(self.takes_at_once, Exception):
+            raise self.takes_at_once
+        if self.takes_at_once:
+            self.job = job
+            self.given.append("caller")
+        return self.takes_at_once
 
     def receive(self, timeout_s):
         self.waits.append(timeout_s)
@@ -288,3 +302,106 @@ def test_a_worker_is_given_a_snapshot_once():
             assert job.has_snapshot is not is_sent
         worker.give(Job(run=run, cpu_s=1.0))
         assert not msgspec.msgpack.decode(told.receive(5), type=Job).has_snapshot
+
+
+def idle(pool):
+    """Wait until a slot with a worker waits for a job."""
+    deadline = time.monotonic() + SOON_S
+    while not any(slot.worker is not None for slot in pool._idle):
+        assert time.monotonic() < deadline
+        time.sleep(0.001)
+
+
+def test_a_job_that_finds_an_idle_worker_is_sent_by_its_starter(make_pool):
+    pool, server = make_pool(good, good)
+    idle(pool)
+    assert run_one(pool).result(SOON_S).is_final
+    assert server.workers[0].given == ["caller"]
+
+
+@pytest.mark.parametrize("refusal", [False, OSError("closed")], ids=["no", "an error"])
+def test_what_cannot_be_sent_at_once_is_sent_by_the_thread(make_pool, refusal):
+    pool, server = make_pool(good)
+    idle(pool)
+    server.workers[0].takes_at_once = refusal
+    assert run_one(pool).result(SOON_S).is_final
+    assert server.workers[0].given == ["thread"]
+
+
+def test_a_large_job_does_not_keep_its_starter(make_pool):
+    pool, server = make_pool(good)
+    idle(pool)
+    large = runs.qasm3("qubit q;" + " " * SMALL_BYTES)
+    assert pool.start(runs.run(large), lambda _: None, lambda _: None).result(SOON_S).is_final
+    assert server.workers[0].given == ["thread"]
+
+
+def test_a_second_try_is_sent_anew(make_pool):
+    pool, server = make_pool(AgentError("killed", code="agent.worker", retryable=True), good)
+    idle(pool)
+    assert run_one(pool).result(SOON_S).is_final
+    assert [worker.given for worker in server.workers] == [["caller"], ["thread"]]
+
+
+def test_closing_ends_jobs_that_were_just_given(make_pool):
+    pool, server = make_pool(lambda run: pytest.fail("it was killed before"))
+    idle(pool)
+    stopped = threading.Event()
+    worker = server.workers[0]
+    worker.kill = stopped.set
+    worker.receive = lambda timeout_s: stopped.wait(SOON_S) and good(worker.job.run)
+    future = run_one(pool)
+    pool.close()
+    assert stopped.is_set()
+    assert future.done()
+    assert isinstance(run_one(pool).exception(SOON_S), AgentError)
+
+
+@pytest.mark.parametrize("size", [1, 2, 5])
+def test_many_jobs_from_many_threads_end_once_each(make_pool, size):
+    count = 200
+    pool, _ = make_pool(*[good] * (4 * count), size=size)
+    futures, lock = [], threading.Lock()
+
+    def submit():
+        for _ in range(count):
+            future = run_one(pool)
+            with lock:
+                futures.append(future)
+
+    threads = [threading.Thread(target=submit) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(SOON_S)
+    found = [future.result(SOON_S).task_id for future in futures]
+    assert len(set(found)) == 4 * count
+    assert pool.running == 0
+
+
+def test_messages_of_every_size_arrive_whole():
+    agent, worker = socket.socketpair()
+    with agent, worker:
+        ours, theirs = Channel.of_agent(agent), Channel.of_worker(worker)
+        sizes = [0, 1, SMALL_BYTES - 100, SMALL_BYTES, SMALL_BYTES + 1, 3 * SMALL_BYTES]
+        for size in sizes:
+            message = Failed(code="x", message="y" * size)
+            if not ours.send_at_once(message):
+                assert size >= SMALL_BYTES - 100
+                sender = threading.Thread(target=ours.send, args=(message,))
+                sender.start()
+                data = theirs.receive(SOON_S)
+                sender.join(SOON_S)
+            else:
+                data = theirs.receive(SOON_S)
+            assert msgspec.msgpack.decode(data, type=Failed) == message
+
+
+def test_nothing_is_sent_at_once_to_an_end_that_is_gone():
+    agent, worker = socket.socketpair()
+    with agent:
+        channel = Channel.of_agent(agent)
+        worker.close()
+        assert not channel.send_at_once(Stage(stage="x"))
+        with pytest.raises(ChannelClosedError):
+            channel.send(Stage(stage="x"))
