@@ -15,6 +15,10 @@ QPY = "application/x-qpy"
 #: What the `echo` driver takes besides the above: any bytes.
 OCTETS = "application/octet-stream"
 
+#: Name in a circuit's metadata of the units of its delays, in the order of its instructions, those of blocks where
+#: their control flow stands: QPY itself keeps none (Qiskit/qiskit#10662).
+DELAY_UNITS = "qmio_delay_units"
+
 MEDIA_TYPES = (QASM2, QASM3, QPY, OCTETS)
 
 

@@ -9,7 +9,7 @@ import ast
 import io
 import re
 import sys
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 import msgspec
@@ -17,7 +17,7 @@ import msgspec
 from qmio_jupyter.errors import ProgramError, UsageError
 from qmio_jupyter.model.device import DeviceDescription
 from qmio_jupyter.model.ids import digest
-from qmio_jupyter.model.program import QASM2, QASM3, QPY, Program
+from qmio_jupyter.model.program import DELAY_UNITS, QASM2, QASM3, QPY, Program
 from qmio_jupyter.model.task import MAX_ITEMS, Item
 from qmio_jupyter.notebook.binding import by_name, check_used, matrix
 
@@ -280,8 +280,32 @@ def _qpy(circuit: Any, device: DeviceDescription) -> bytes:
             hint="Update the older side, or send OpenQASM 3 text (qiskit.qasm3.dumps).",
         )
     data = io.BytesIO()
-    qpy.dump(circuit, data, version=version)
+    qpy.dump(_with_units(circuit), data, version=version)
     return data.getvalue()
+
+
+def _with_units(circuit: Any) -> Any:
+    """Return a circuit whose metadata says the units of its delays, for QPY does not; itself if it needs none."""
+    from qiskit.circuit import CONTROL_FLOW_OP_NAMES
+
+    names = circuit.count_ops().keys()
+    if "delay" not in names and names.isdisjoint(CONTROL_FLOW_OP_NAMES):
+        return circuit
+    delays = list(_delays(circuit))
+    if all(delay.unit == "dt" and isinstance(delay.duration, int) for delay in delays):
+        return circuit  # the one unit that QPY means
+    sent = circuit.copy()
+    sent.metadata = {**(circuit.metadata or {}), DELAY_UNITS: [delay.unit for delay in delays]}
+    return sent
+
+
+def _delays(circuit: Any) -> Iterator[Any]:
+    for instruction in circuit.data:
+        if instruction.is_control_flow():
+            for block in instruction.operation.blocks:
+                yield from _delays(block)
+        elif instruction.name == "delay" and instruction.operation.unit != "expr":
+            yield instruction.operation
 
 
 def _kind(value: Any) -> str:

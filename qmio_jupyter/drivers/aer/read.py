@@ -14,7 +14,7 @@ from typing import Final
 from qiskit import QuantumCircuit, qasm2, qasm3, qpy
 from qiskit.qpy.common import QPY_VERSION
 
-from qmio_jupyter.drivers.aer import guard, hints, reference
+from qmio_jupyter.drivers.aer import delays, guard, hints, reference
 from qmio_jupyter.errors import ProgramError, QmioError
 from qmio_jupyter.model.program import QASM2, QASM3, QPY, Program
 
@@ -186,13 +186,14 @@ def _read_qpy(data: bytes, max_qubits: int) -> QuantumCircuit:
         ) from problem
     if len(loaded) != 1 or not isinstance(loaded[0], QuantumCircuit):
         raise ProgramError("the program holds no circuit", hint="Submit a circuit.", code="program.format")
-    if _acts_twice(loaded[0], set()):
+    circuit = delays.restored(loaded[0])
+    if _acts_twice(circuit, set()):
         raise ProgramError(
             "an instruction names a qubit twice (duplicate qubits)",
             hint="Give each instruction different qubits.",
             code="program.syntax",
         )
-    return loaded[0]
+    return circuit
 
 
 def _reader_failed(problem: BaseException, code: str) -> ProgramError:
