@@ -85,8 +85,8 @@ def bake(isa: QuantumCircuit, book: NoiseBook | None, order: Sequence[int] | Non
     Parameters
     ----------
     isa : QuantumCircuit
-        Compiled for the device: its qubits are the device's, its gates native. Durations must be bound
-        (see `compacting.needs_values`), other parameters may be free.
+        Compiled for the device: its qubits are the device's, its gates native. With noise durations must be
+        bound (see `compacting.needs_values`); other parameters may be free.
     book : NoiseBook or None
         None: no noise, the circuit is only made compact.
     order : sequence of int or None
@@ -97,6 +97,8 @@ def bake(isa: QuantumCircuit, book: NoiseBook | None, order: Sequence[int] | Non
     ProgramError
         ``program.unsupported`` for a gate that the device does not have, or a delay without a time.
     """
+    if book is None and compacting.needs_values(isa):
+        isa = compacting.with_durations(isa, None)  # without noise it does not matter how long they are
     physical = compacting.places(isa, order)
     circuit = compacting.empty(isa, len(physical))
     notes = Notes(isa, book, physical)

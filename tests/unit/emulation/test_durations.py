@@ -63,5 +63,9 @@ def test_durations_that_cannot_be_are_refused(value: float) -> None:
     assert caught.value.code == "program.parameters"
 
 
+def test_without_noise_they_do_not_matter() -> None:
+    assert dict(baking.bake(sweep(), None).circuit.count_ops()) == {"sx": 1, "rz": 1, "measure": 1}
+
+
 def test_an_expected_fidelity_counts_them_as_nothing(record) -> None:
     assert fidelity.expected(sweep(), record) == pytest.approx((1 - 0.002) * (1 - 0.04))
