@@ -48,7 +48,8 @@ class DryRunItem(msgspec.Struct, frozen=True, kw_only=True):
     operations: Annotated[tuple[tuple[_Word, Whole], ...], Meta(max_length=1_000)] = ()
     #: Physical qubits of the program's qubits, in order; empty where the device has no places.
     layout: Annotated[tuple[Whole, ...], Meta(max_length=100_000)] = ()
-    #: Probability that a shot meets no error; None where nothing is known of errors.
+    #: Estimated success probability, the product over gates, delays and measurements: a figure to compare with. None
+    #: where nothing is known of errors, and for a run without noise.
     expected_fidelity: Annotated[float, Meta(ge=0, le=1)] | None = None
     #: Seconds of the device's own clock, all bindings together; None for a device without one.
     device_s: Seconds | None = None

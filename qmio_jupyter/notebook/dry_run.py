@@ -91,9 +91,8 @@ def _count(number: int, what: str) -> str:
 
 
 def _percent(share: float) -> str:
-    return (
-        f"{100 * share:.1f} % of the shots without an error" if share >= 1e-3 else f"{share:.1e} of the shots"
-    )
+    figure = f"{100 * share:.1f} %" if share >= 1e-3 else f"{share:.1e}"
+    return f"{figure} estimated success: the product over gates, delays and measurements"
 
 
 def _bytes(number: int) -> str:

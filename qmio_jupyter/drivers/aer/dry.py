@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from qiskit import QuantumCircuit, qasm3
 from qiskit.circuit import ControlFlowOp
 
@@ -72,12 +74,34 @@ def _item(run: Run, item: Item, planner: Planner, seconds: float, clock: CostMod
         device_s=None if clock is None else device_s(clock, item.bindings, item.shots * item.bindings),
         circuit=text,
         is_cut=is_cut,
-        notes=compiled.notes,
+        notes=(*compiled.notes, *_remarks(compiled)),
     )
 
 
+def _remarks(compiled: Compiled) -> tuple[tuple[str, str], ...]:
+    """Return where the noise that is emulated departs from what was measured."""
+    if compiled.device is None or not compiled.is_noisy:
+        return ()
+    known = {(gate.name, gate.qubits) for gate in compiled.device.record.gates}
+    used = known & _places(compiled.circuit, range(compiled.circuit.num_qubits))
+    return compiled.device.book.remarks(used, compiled.facts.active)
+
+
+def _places(circuit: QuantumCircuit, where: Sequence[int]) -> set[tuple[str, tuple[int, ...]]]:
+    """Return the operations of a circuit and its blocks as (name, physical qubits)."""
+    found: set[tuple[str, tuple[int, ...]]] = set()
+    for instruction in circuit.data:
+        at = tuple([where[circuit.find_bit(qubit).index] for qubit in instruction.qubits])
+        if isinstance(instruction.operation, ControlFlowOp):
+            for block in instruction.operation.blocks:
+                found |= _places(block, at)
+        else:
+            found.add((instruction.name, at))
+    return found
+
+
 def _fidelity(compiled: Compiled) -> float | None:
-    if compiled.device is None:
+    if compiled.device is None or not compiled.is_noisy:
         return None
     from qmio_jupyter.emulation.fidelity import expected
 

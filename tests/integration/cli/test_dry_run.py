@@ -142,6 +142,20 @@ def test_without_noise_nothing_is_lost(home: Home, bell: str) -> None:
     (item,) = document(home, bell, "--ideal").items
     assert item.method
     assert item.operations["ecr"] == 1
+    assert item.expected_fidelity is None
+    assert item.notes == {}
+
+
+def test_it_names_what_the_emulation_departs_from(home: Home, bell: str) -> None:
+    (item,) = document(home, bell, "--layout", "15,8").items
+    ran = home.json("run", bell, "--layout", "15,8")
+    assert isinstance(ran, dict)
+    told = {
+        key: ran["notes"][key]
+        for key in ("t2_capped", "not_usable", "coherence_limit")
+        if key in ran["notes"]
+    }
+    assert item.notes == told
 
 
 @pytest.mark.parametrize(

@@ -46,7 +46,7 @@ def test_a_cell_shows_it_and_queues_nothing(
         "compiled    depth 5, 1 two-qubit gate\n"
         "operations  ecr 1, measure 2, rz 3\n"
         "on qubits   4, 3\n"
-        "fidelity    93.0 % of the shots without an error\n"
+        "fidelity    93.0 % estimated success: the product over gates, delays and measurements\n"
         "method      density_matrix: 2 active qubits\n"
         "memory      1 MiB\n"
         "T2 capped   4, 3\n"
@@ -105,7 +105,7 @@ def test_what_is_unknown_is_not_told() -> None:
 def test_bindings_and_small_fidelities() -> None:
     text = dry_run_text(one(n_qubits=1, bindings=3, expected_fidelity=2e-9))
     assert "1 qubit, 2 bits, 5 shots for each of 3 bindings" in text
-    assert "2.0e-09 of the shots" in text
+    assert "2.0e-09 estimated success" in text
 
 
 def test_long_circuits_are_cut_in_a_cell_and_whole_on_request() -> None:
