@@ -6,6 +6,8 @@ import math
 
 import numpy as np
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 from qiskit import ClassicalRegister, QuantumCircuit, QuantumRegister
 from qiskit.circuit import Clbit, Parameter
 from qiskit.circuit.classical import expr
@@ -73,6 +75,47 @@ def test_merging_keeps_the_channel(book: NoiseBook) -> None:
     assert np.abs(superoperator(baked.circuit) - step_by_step(isa, book)).max() < 1e-13
     # (0, 1), (1, 2) with what stands before and after them; reset; (0, 1) again.
     assert dict(baked.circuit.count_ops()) == {"superop": 3, "reset": 1}
+
+
+ANGLE = Parameter("a")
+STEPS = st.lists(
+    st.sampled_from(
+        [
+            *(("sx", (q,)) for q in range(3)),
+            *(("rz", (q,)) for q in range(3)),
+            *(("turn", (q,)) for q in range(3)),
+            *(("reset", (q,)) for q in range(3)),
+            *(("delay", (q,)) for q in range(3)),
+            ("ecr", (0, 1)),
+            ("ecr", (1, 2)),
+        ]
+    ),
+    max_size=14,
+)
+
+
+@settings(max_examples=40, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(STEPS)
+def test_any_program_keeps_its_channel(book: NoiseBook, steps: list[tuple[str, tuple[int, ...]]]) -> None:
+    isa = QuantumCircuit(3)
+    isa.sx((0, 1, 2))  # all in use
+    for number, (name, qubits) in enumerate(steps):
+        match name:
+            case "rz":
+                isa.rz(0.1 * number, *qubits)
+            case "turn":
+                isa.rz(ANGLE * number, *qubits)
+            case "delay":
+                isa.delay(1e-6 * number, *qubits, unit="s")
+            case _:
+                getattr(isa, name)(*qubits)
+    made = baking.bake(isa, book).circuit
+    if ANGLE in made.parameters:
+        made = made.assign_parameters({ANGLE: 0.7})
+        isa = isa.assign_parameters({ANGLE: 0.7})
+    elif ANGLE in isa.parameters:
+        isa = isa.assign_parameters({ANGLE: 0.7})
+    assert np.abs(superoperator(made) - step_by_step(isa, book)).max() < 1e-12
 
 
 def test_pairs_in_both_directions_merge(record) -> None:
