@@ -77,10 +77,6 @@ class Unravelled:
         Gate errors, relaxation during delays, readout errors; None if there are none.
     measures : tuple of Measure
         Outside control flow. Their readout errors are in the noise model already.
-    readout : dict of int to ndarray
-        By compact index: P[prepared, measured]. In the noise model already.
-    faults : float
-        Expected number of events per shot other than "nothing happens", loops and branches counted once.
     remarks : tuple of (str, str)
         For the result.
     """
@@ -90,8 +86,6 @@ class Unravelled:
     has_ancilla: bool
     noise_model: EventNoise | None
     measures: tuple[Measure, ...]
-    readout: dict[int, NDArray[np.float64]]
-    faults: float
     remarks: tuple[tuple[str, str], ...]
 
 
@@ -147,8 +141,6 @@ def _unravelled(
         has_ancilla=errors.needs_ancilla,
         noise_model=EventNoise(found) if found else None,
         measures=tuple(notes.measures),
-        readout=notes.readout,
-        faults=errors.faults,
         remarks=remarks,
     )
 
@@ -173,7 +165,6 @@ class _Errors:
     def __init__(self, physical: Sequence[int], *, is_clifford: bool) -> None:
         self.is_clifford = is_clifford
         self.cut: set[int] = set()
-        self.faults = 0.0
         self.needs_ancilla = False
         self._compact = {qubit: compact for compact, qubit in enumerate(physical)}
         self._ancilla = len(physical)
@@ -195,11 +186,9 @@ class _Errors:
             self._make(label, physical, found)
             if self.is_clifford:
                 self.cut.update(q for q, cut in zip(physical, is_cut(terms), strict=True) if cut)
-        self.faults += 1.0 - found.events.get(("I",) * len(physical), 0.0)
         marks: list[tuple[int, str]] = []
         for place, (probability, stay) in enumerate(found.damping):
             if probability > RAREST:
-                self.faults += probability
                 self.needs_ancilla = True
                 marks.append((place, self._damping(physical[place], probability, stay)))
         return marks

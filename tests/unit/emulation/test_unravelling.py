@@ -129,18 +129,7 @@ def test_without_noise_there_is_no_model(book: NoiseBook) -> None:
     isa.measure(3, 0)
     drawn = unravelling.unravel(isa, book)
     assert drawn.noise_model is None
-    assert drawn.faults == 0
     assert [instruction.name for instruction in drawn.circuit.data] == ["sx", "measure"]
-
-
-def test_faults_are_the_events_per_shot(book: NoiseBook) -> None:
-    isa = QuantumCircuit(1, 1)
-    isa.sx(0)
-    isa.sx(0)
-    isa.measure(0, 0)
-    terms = book.terms("sx", (0,))
-    nothing = (1 - 0.75 * terms.depolarising) * (1 - terms.lost[0] - (terms.faded[0] - terms.lost[0]) / 2)
-    assert unravelling.unravel(isa, book).faults == pytest.approx(2 * (1 - nothing), rel=1e-2)
 
 
 def test_parameters_stay_free(book: NoiseBook) -> None:
