@@ -29,6 +29,7 @@ from qmio_jupyter.emulation.compacting import Step
 from qmio_jupyter.emulation.mixtures import RESET, is_cut, mixture
 from qmio_jupyter.emulation.noise import NoiseBook, Place, Terms
 from qmio_jupyter.emulation.paulis import IDENTITY, Frame, NotCliffordError
+from qmio_jupyter.emulation.survey import DIAGONAL
 from qmio_jupyter.errors import ProgramError
 
 Words = NDArray[np.uint64]
@@ -284,6 +285,8 @@ class _Reading:
         self._gates: set[Place] = set()
         self._cut: set[int] = set()
         self._measured: set[int] = set()
+        #: Qubits with a rotation that was left out.
+        self._turned: set[int] = set()
         self.spots: list[_Spot] = []
         self.measures: list[_Measure] = []
 
@@ -291,10 +294,15 @@ class _Reading:
         """Take a gate and what may happen after it."""
         self._check_last(step.compact)
         name = step.operation.name
+        if name not in DIAGONAL and not self._turned.isdisjoint(step.compact):
+            raise _refused(f"{name} follows a rotation that is no Clifford gate")
         try:
             self._frame.apply(name, _numbers(step.operation), step.compact)
         except NotCliffordError as problem:
-            raise _refused(str(problem)) from problem
+            if name not in DIAGONAL:
+                raise _refused(str(problem)) from problem
+            # Only a measurement may come, and does not see it.
+            self._turned.update(step.compact)
         if self._book is not None:
             self._gates.add((name, step.physical))
             self._spot(name, step, self._book.terms(name, step.physical))
@@ -307,6 +315,7 @@ class _Reading:
     def reset(self, step: Step) -> None:
         """Take a reset: something that always happens."""
         self._check_last(step.compact)
+        self._turned.difference_update(step.compact)
         self._add(step.compact, [((RESET,), 1.0)])
 
     def measure(self, step: Step) -> None:

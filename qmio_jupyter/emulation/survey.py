@@ -47,6 +47,9 @@ _RANK_TWO: Final = frozenset(
 #: Turns of a loop whose end nobody knows before it runs.
 _UNKNOWN_TURNS: Final = 10
 _VIRTUAL: Final = frozenset({"rz", "p", "u1", "z", "s", "sdg", "t", "tdg"})
+#: Gates that a rotation about Z may be moved behind. Moved to a measurement it is gone: nobody sees it there.
+#: (Noise is no hindrance: depolarisation and relaxation treat all angles about Z alike.)
+DIAGONAL: Final = _VIRTUAL | {"cz", "id"}
 #: Gates on so many qubits or more are counted together.
 _WIDER: Final = 3
 
@@ -84,7 +87,8 @@ class Facts(msgspec.Struct, frozen=True, kw_only=True):
     is_dynamic : bool
         True if a state vector must be run for every shot on its own: a branching circuit, or one with resets.
     is_clifford : bool
-        True if a stabilizer simulation can take it; False while a parameter is free.
+        True if a stabilizer simulation can take it; False while a parameter is free. Rotations about Z that only
+        a measurement follows are not looked at, unless the circuit branches.
     links : tuple of Link
         The gates between qubits in order, loops turned once; one after the other between the same two qubits are
         one link.
@@ -138,7 +142,7 @@ def survey(circuit: QuantumCircuit) -> Facts:
         measures=walk.operations["measure"],
         is_branching=walk.is_branching,
         is_dynamic=walk.is_branching or walk.resets > 0,
-        is_clifford=walk.is_clifford,
+        is_clifford=walk.is_clifford and not (walk.is_branching and walk.has_turned),
         links=tuple(Link(tuple(sorted(place[q] for q in qubits)), rank) for qubits, rank in walk.links),
         turns=walk.turns,
     )
@@ -159,6 +163,9 @@ class _Walk:
         self.free = 0
         self.is_branching = False
         self.is_clifford = True
+        #: Qubits with a rotation that is no Clifford gate, and nothing but diagonal gates since.
+        self.turned: set[int] = set()
+        self.has_turned = False
         self.links: list[tuple[tuple[int, ...], int]] = []
         #: Per qubit, the number of its latest link.
         self.latest: dict[int, int] = {}
@@ -191,6 +198,8 @@ class _Walk:
             return
         self.is_branching = self.is_branching or not self.measured.isdisjoint(qubits)
         self.touched.update(qubits)
+        if name in ("measure", "reset"):
+            self.turned.difference_update(qubits)
         if name == "measure":
             self.measured.update(qubits)
         elif name == "reset":
@@ -203,7 +212,12 @@ class _Walk:
         angles = instruction.params
         is_free = any(isinstance(angle, ParameterExpression) and angle.parameters for angle in angles)
         self.free += turns if is_free else 0
-        self.is_clifford = self.is_clifford and not is_free and _is_clifford(name, angles)
+        if name not in DIAGONAL:
+            self.is_clifford = self.is_clifford and self.turned.isdisjoint(qubits)
+        if is_free or not _is_clifford(name, angles):
+            self.is_clifford = self.is_clifford and not is_free and name in _VIRTUAL
+            self.turned.update(qubits)
+            self.has_turned = True
         self.by_width[min(len(qubits), _WIDER)] += turns
         if len(qubits) == 1:
             self.virtual += turns if name in _VIRTUAL else 0

@@ -12,6 +12,7 @@ from qmio_jupyter.calibration.samples import sample
 from qmio_jupyter.emulation import unravelling
 from qmio_jupyter.emulation.frames import Frames
 from qmio_jupyter.emulation.noise import NoiseBook
+from qmio_jupyter.errors import ProgramError
 
 SHOTS = 40_000
 BOOK = NoiseBook(sample("qmio"))
@@ -61,3 +62,56 @@ def test_the_counts_are_those_of_a_density_matrix(seed):
     for outcome, count in counts.items():
         expected[int(outcome, 2)] = count
     assert agree(drawn(Frames(circuit, BOOK), SHOTS), expected) > 1e-4
+
+
+def test_rotations_that_only_a_measurement_follows_change_nothing_and_others_are_refused():
+    circuit, turned = random_clifford(1, 8), QuantumCircuit(32, 5)
+    for instruction in circuit.data:
+        if instruction.name == "measure":
+            turned.rz(0.3, circuit.find_bit(instruction.qubits[0]).index)
+        turned.append(instruction)
+    assert (drawn(Frames(turned, BOOK), 2_000) == drawn(Frames(circuit, BOOK), 2_000)).all()
+    refused = QuantumCircuit(32, 1)
+    refused.rz(0.3, 0)
+    refused.sx(0)
+    refused.measure(0, 0)
+    with pytest.raises(ProgramError, match="sx follows a rotation"):
+        Frames(refused, BOOK)
+
+
+def test_registers_wider_than_a_word_keep_every_bit():
+    book = NoiseBook(sample("fez"))
+    circuit = QuantumCircuit(156, 156)
+    for qubit in range(1, 156, 3):
+        circuit.x(qubit)
+    circuit.measure(range(156), range(156))
+    ideal = Frames(circuit, None).sample(3, np.random.default_rng(1))
+    bits = np.unpackbits(ideal, axis=1, bitorder="little")[:, :156]
+    assert (bits == [qubit % 3 == 1 for qubit in range(156)]).all()
+    noisy = np.unpackbits(
+        Frames(circuit, book).sample(4_000, np.random.default_rng(1)), axis=1, bitorder="little"
+    )
+    readout = np.array([book.readout(qubit) for qubit in range(156)])
+    is_up = np.arange(156) % 3 == 1
+    expected = np.where(is_up, readout[:, 1, 1], readout[:, 0, 1])
+    # A gate or two changes little beside the readout; five standard deviations and a percent.
+    margin = 5 * np.sqrt(expected * (1 - expected) / 4_000) + 0.01
+    assert (abs(noisy[:, :156].mean(axis=0) - expected) < margin).all()
+
+
+def test_ghz_keeps_its_parity_and_its_two_peaks():
+    circuit = QuantumCircuit(32, 5)
+    circuit.h(0)
+    for first in range(4):
+        circuit.cx(first, first + 1)
+    circuit.measure(range(5), range(5))
+    counts = drawn(Frames(circuit, None), 10_000)
+    assert counts[0] + counts[31] == 10_000
+    assert abs(int(counts[0]) - 5_000) < 5 * 50
+
+
+def test_the_same_generator_gives_the_same_shots():
+    frames = Frames(random_clifford(3, 10), BOOK)
+    first, second, other = (frames.sample(500, np.random.default_rng(seed)) for seed in (1, 1, 2))
+    assert (first == second).all()
+    assert (first != other).any()

@@ -95,3 +95,17 @@ def test_gates_one_after_the_other_between_the_same_qubits_are_one_link():
         ((1, 2), 2),
         ((0, 1), 2),
     ]
+
+
+@pytest.mark.parametrize(
+    ("follows", "is_clifford"), [("", True), ("z", True), ("sx", False), ("reset", True)]
+)
+def test_a_rotation_about_z_that_only_a_measurement_follows_is_not_looked_at(follows, is_clifford):
+    circuit = QuantumCircuit(2, 1)
+    circuit.h(0)
+    circuit.rz(0.1, 0)
+    circuit.cz(0, 1)
+    if follows:
+        getattr(circuit, follows)(0)
+    circuit.measure(0, 0)
+    assert survey(circuit).is_clifford is is_clifford
