@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 
 from qmio_jupyter.model.result import ItemResult, key_width
@@ -42,23 +43,38 @@ def chi_square(counts: Mapping[int, int], probabilities: Mapping[int, float]) ->
     return sum((n - e) ** 2 / e for n, e in pooled), len(pooled) - 1
 
 
-def disagreement(counts: Mapping[int, int], probabilities: Mapping[int, float], sigmas: float = 5.0) -> str:
+def above(statistic: float, freedom: int) -> float:
+    """Return how often chi-square of so many degrees of freedom is above a value.
+
+    E. B. Wilson and M. M. Hilferty, PNAS 17, 684 (1931): its cube root is nearly normal. A Poisson variable of mean
+    m is n or more as often as chi-square of 2 n degrees of freedom is not above 2 m.
+    """
+    spread = 2 / (9 * freedom)
+    z = ((statistic / freedom) ** (1 / 3) - (1 - spread)) / math.sqrt(spread)
+    return math.erfc(z / math.sqrt(2)) / 2
+
+
+def disagreement(counts: Mapping[int, int], probabilities: Mapping[int, float], chance: float = 1e-6) -> str:
     """Return what is wrong with `counts`; empty if they may be a sample of `probabilities`.
 
-    The statistic of Pearson must be within `sigmas` standard deviations of its mean, and rare outcomes together no
-    more than that above what is expected of them.
+    Parameters
+    ----------
+    counts, probabilities
+        As for :func:`chi_square`.
+    chance : float
+        How seldom a right sample may be called wrong, by Pearson's statistic and by the number of rare outcomes.
     """
     shots = sum(counts.values())
     impossible = {outcome: n for outcome, n in counts.items() if probabilities.get(outcome, 0.0) < 1e-12}
     if impossible:
         return f"impossible outcomes: {impossible}"
     statistic, freedom = chi_square(counts, probabilities)
-    most = freedom + sigmas * (2 * freedom) ** 0.5 + 1e-6  # one sure outcome: nothing but rounding
-    if statistic > most:
-        return f"chi-square {statistic:.1f} with {freedom} degrees of freedom, at most {most:.1f}"
+    if freedom and (found := above(statistic, freedom)) < chance:
+        seldom = 1 / max(found, 1e-300)
+        return f"chi-square {statistic:.1f} with {freedom} degrees of freedom: one sample of {seldom:.2g}"
     rare = {outcome for outcome, p in probabilities.items() if p * shots < _FEWEST}
-    found = sum(n for outcome, n in counts.items() if outcome in rare)
+    seen = sum(n for outcome, n in counts.items() if outcome in rare)
     expected = shots * sum(probabilities[outcome] for outcome in rare)
-    if found > expected + sigmas * max(1.0, expected) ** 0.5:
-        return f"{found} rare outcomes, {expected:.1f} expected"
+    if seen and 1 - above(2 * expected, 2 * seen) < chance:
+        return f"{seen} rare outcomes, {expected:.1f} expected"
     return ""
