@@ -17,6 +17,7 @@ from qiskit.transpiler.target import Target
 
 from qmio_jupyter.calibration.record import DeviceRecord, Gate, Qubit
 from qmio_jupyter.emulation import target as targets
+from qmio_jupyter.emulation.shadow import has_paired_blocks, shadow, two_qubit_gates
 from qmio_jupyter.emulation.survey import survey
 from qmio_jupyter.errors import ProgramError
 
@@ -165,9 +166,16 @@ class Transpiler:
         self, circuit: QuantumCircuit, level: int, layout: tuple[int, ...], seed: int
     ) -> QuantumCircuit:
         made = self._manager(level, layout, seed).run(circuit)
+        if level and not layout and has_paired_blocks(circuit):
+            # Qiskit chooses qubits by what stands outside blocks, and routes what is inside over half the chip.
+            seen: Any = self._manager(level, (), seed).run(shadow(circuit)).layout
+            places = tuple(seen.initial_index_layout(filter_ancillas=True))
+            placed = self._manager(level, places, seed).run(circuit)
+            if two_qubit_gates(placed) < two_qubit_gates(made):
+                made, layout = placed, places
         if level >= _RESYNTHESES and survey(circuit).is_clifford and not survey(made).is_clifford:
             kept = self._manager(level, layout, seed, keeps_clifford=True).run(circuit)
-            if kept.num_nonlocal_gates() <= made.num_nonlocal_gates() and survey(kept).is_clifford:
+            if two_qubit_gates(kept) <= two_qubit_gates(made) and survey(kept).is_clifford:
                 return kept
         return made
 

@@ -16,6 +16,7 @@ from qiskit.quantum_info import Statevector
 
 from qmio_jupyter.calibration.samples import sample
 from qmio_jupyter.emulation import baking, compacting, transpiling
+from qmio_jupyter.emulation.shadow import two_qubit_gates
 from qmio_jupyter.emulation.survey import survey
 from qmio_jupyter.emulation.transpiling import Transpiler
 from qmio_jupyter.errors import ProgramError
@@ -231,3 +232,20 @@ def test_programs_go_around_qubits_that_do_not_work(lost: int) -> None:
     asked.rz(0.1, lost)
     with pytest.raises(ProgramError, match=f"no rz on {lost}"):
         transpiler.check_isa(asked)
+
+
+def test_qubits_are_chosen_by_what_stands_in_blocks_too(qmio: Transpiler) -> None:
+    """Qiskit alone places these three far apart, and needs 96 gates over 17 qubits."""
+    circuit = QuantumCircuit(3, 3)
+    circuit.h(0)
+    circuit.measure(0, 0)
+    with circuit.if_test((circuit.clbits[0], 0)), circuit.for_loop(range(2)):
+        circuit.ccx(1, 0, 2)
+        circuit.reset(1)
+    circuit.h(0)
+    circuit.measure(range(3), range(3))
+    for level in (1, 2, 3):
+        isa = qmio.run(circuit, level=level)
+        qmio.check_isa(isa)
+        assert len(compacting.active(isa)) <= 5
+        assert two_qubit_gates(isa) <= 20
