@@ -27,6 +27,7 @@ from qmio_jupyter.drivers.aer.refusals import check_layout
 from qmio_jupyter.drivers.aer.tables import Matrix
 from qmio_jupyter.drivers.aer.timed import Timed
 from qmio_jupyter.emulation import method
+from qmio_jupyter.emulation.baking import bake
 from qmio_jupyter.emulation.compacting import needs_values, with_durations
 from qmio_jupyter.emulation.frames import Frames
 from qmio_jupyter.emulation.method import Choice
@@ -297,8 +298,9 @@ class Planner:
         if compiled.is_noisy and needs_values(compiled.circuit):
             return self._timed(compiled, choice)
         n_bits = compiled.circuit.num_clbits
-        if choice.framed and compiled.device is not None:
-            frames = Frames(compiled.circuit, compiled.device.book)
+        if choice.framed:
+            book = compiled.device.book if compiled.device is not None and compiled.is_noisy else None
+            frames = Frames(compiled.circuit, book)
             return Framed(frames, n_bits), (), frames.remarks
         prepared = _prepared(compiled, choice)
         measures = prepared.measures
@@ -355,7 +357,8 @@ def _prepared(compiled: Compiled, choice: Choice) -> _Prepared:
             return found
     if compiled.device is None or choice.form == "ideal":
         if choice.method == "matrix_product_state":
-            circuit, _ = compile_for(circuit, choice.method, None)
+            order = [compiled.facts.active[index] for index in choice.order]
+            circuit, _ = compile_for(bake(circuit, None, order or None).circuit, choice.method, None)
         # With idle qubits Aer must leave them out, or the state would hold them too; in a loop it may not, for it
         # would leave out the loop's end as well.
         is_truncated = (
