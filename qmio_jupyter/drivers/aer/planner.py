@@ -359,12 +359,11 @@ def _prepared(compiled: Compiled, choice: Choice) -> _Prepared:
         if choice.method == "matrix_product_state":
             order = [compiled.facts.active[index] for index in choice.order]
             circuit, _ = compile_for(bake(circuit, None, order or None).circuit, choice.method, None)
-        # With idle qubits Aer must leave them out, or the state would hold them too; in a loop it may not, for it
-        # would leave out the loop's end as well.
-        is_truncated = (
-            not compiled.facts.operations.keys() & CONTROL_FLOW_OP_NAMES
-            or compiled.facts.active_qubits < circuit.num_qubits
-        )
+        elif compiled.facts.active_qubits < circuit.num_qubits:
+            # Aer leaves idle qubits out only if it leaves out more: what no measurement follows.
+            circuit = bake(circuit, None).circuit
+        # In a loop it would leave out the loop's end as well, and bits that are computed keep it from doing so.
+        is_truncated = not compiled.facts.operations.keys() & CONTROL_FLOW_OP_NAMES
         options = Options(method=choice.method, is_truncated=is_truncated)
         return _Prepared(circuit, exact.final_measures(circuit, is_mixed=False), options)
     noisy = compiled.device.with_noise(circuit, choice, compiled.facts.active)
