@@ -284,7 +284,7 @@ def _seconds(instruction: Any, dt_s: float) -> float:
         duration = duration.numeric()
     if not isinstance(duration, int | float):
         raise ProgramError(
-            f"a delay of {duration} is known only to a scheduler",
+            f"a delay of {getattr(duration, 'name', 'an expression')} is known only to a scheduler",
             hint="Give its duration in s, ms, us, ns or dt.",
             code="program.unsupported",
         )

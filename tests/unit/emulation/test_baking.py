@@ -314,7 +314,7 @@ def test_a_stretch_is_refused(book: NoiseBook) -> None:
     stretch = isa.add_stretch("s")
     isa.sx(0)
     isa.delay(stretch, 0)
-    with pytest.raises(ProgramError, match="scheduler"):
+    with pytest.raises(ProgramError, match="a delay of s is known only to a scheduler"):
         baking.bake(isa, book)
 
 
