@@ -254,17 +254,17 @@ class ClientProtocol:
     def tick(self, now_s: float) -> list[ClientEvent]:
         """Do what is due; call it at the latest at :meth:`next_deadline`, and before :meth:`outgoing`."""
         events: list[ClientEvent] = []
-        for ticket, request in list(self._requests.items()):
-            if request.deadline <= now_s:
-                del self._requests[ticket]
-                events.append(Refused(ticket=ticket, error=self._late(request, now_s)))
+        late = [ticket for ticket, request in self._requests.items() if request.deadline <= now_s]
+        for ticket in late:
+            request = self._requests.pop(ticket)
+            events.append(Refused(ticket=ticket, error=self._late(request, now_s)))
         if self._phase is _Phase.GREETING and self._hello_at <= now_s:
             self._say_hello(now_s)
         if self._phase is not _Phase.READY:
             return events
-        for ticket, request in list(self._requests.items()):
-            if not request.sent or request.resend_at <= now_s:
-                events.extend(self._send(ticket, request, now_s))
+        due = [one for one in self._requests.items() if not one[1].sent or one[1].resend_at <= now_s]
+        for ticket, request in due:
+            events.extend(self._send(ticket, request, now_s))
         for task_id in self._watches.due(now_s):
             self._ask(task_id, now_s)
         if max(self._heard_at, self._ping_at) + PING_S <= now_s:
@@ -280,14 +280,14 @@ class ClientProtocol:
     def next_deadline(self) -> float | None:
         """Return when :meth:`tick` has something to do, in seconds of the shell's clock; None for never."""
         times = [request.deadline for request in self._requests.values()]
-        if self._phase is _Phase.GREETING:
-            times.append(self._hello_at)
-        elif self._phase is _Phase.READY:
-            times.extend(r.resend_at if r.sent else 0.0 for r in self._requests.values())
+        if self._phase is _Phase.READY:
             times.append(max(self._heard_at, self._ping_at) + PING_S)
+            times += [r.resend_at if r.sent else 0.0 for r in self._requests.values()]
             ask_at = self._watches.next_deadline()
             if ask_at is not None:
                 times.append(ask_at)
+        elif self._phase is _Phase.GREETING:
+            times.append(self._hello_at)
         return min(times, default=None)
 
     # ------------------------------------------------------------------ greeting

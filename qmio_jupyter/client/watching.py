@@ -125,4 +125,6 @@ class Watchlist:
 
     def next_deadline(self) -> float | None:
         """Return when :meth:`due` next has something, None if nothing is watched."""
-        return min((watch.ask_at for watch in self._watches.values()), default=None)
+        if not self._watches:
+            return None
+        return min([watch.ask_at for watch in self._watches.values()])

@@ -43,6 +43,10 @@ _CEILING_S = 1e10
 
 def work(spec: TaskSpec) -> tuple[int, int]:
     """Return (bindings over all items, shots over all items and bindings)."""
+    if len(spec.items) == 1:  # by far the most: no sum is needed
+        item = spec.items[0]
+        bindings = item.bindings
+        return bindings, item.shots * bindings
     return sum(item.bindings for item in spec.items), spec.total_shots
 
 
@@ -53,7 +57,12 @@ def prior(cost: CostModel, spec: TaskSpec) -> float:
 
 def clock_of(description: DeviceDescription, options: TaskOptions) -> CostModel | None:
     """Return the clock that a task with these options keeps on a device, None if it keeps none."""
-    return description.clock if "real" in (description.pace, options.pace) else None
+    return description.clock if keeps_clock(description, options) else None
+
+
+def keeps_clock(description: DeviceDescription, options: TaskOptions) -> bool:
+    """Return whether a task with these options keeps the device's clock, if it has one."""
+    return options.pace == "real" or description.pace == "real"
 
 
 def predict_on(row: DeviceRow, spec: TaskSpec, least_s: float) -> float:

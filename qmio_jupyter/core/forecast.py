@@ -190,7 +190,8 @@ def _queued(
     start = end = None
     if start_ms is not None:
         start = _estimate(state, device, start_ms, spread)
-        end = _estimate(state, device, start_ms + times.lengths(state, device)(task), spread)
+        length_ms = times.length_ms(state, device, task, is_exact=state.is_exact(task))
+        end = _estimate(state, device, start_ms + length_ms, spread)
     return view.of(task, position=position, start=start, end=end, cause=cause)
 
 

@@ -46,34 +46,38 @@ def check(core: Core, *, thorough: bool = True) -> list[str]:
     return faults
 
 
-def _tasks(state: State) -> Iterator[str]:
+def _tasks(state: State) -> list[str]:
+    # Called after every step of every simulated world: kept to what must be looked at in each live task.
+    faults: list[str] = []
+    devices, claims, live_claim, is_queued = state.devices, state.claims, life.LIVE_CLAIM, TaskState.QUEUED
     queued = 0
     for task_id, task in state.tasks.items():
         now_in = task.state
-        device = state.devices.get(task.spec.device)
+        name = task.spec.device
+        device = devices.get(name)
         if device is None:
-            yield f"{task_id} is for an unknown device"
-            continue
-        if now_in is TaskState.QUEUED:
+            faults.append(f"{task_id} is for an unknown device")
+        elif now_in is is_queued:
             queued += 1
-            if task_id not in device.entries or task_id in state.claims:
-                yield f"{task_id} is queued, entry: {task_id in device.entries}"
-        elif now_in in life.LIVE_CLAIM:
-            held = state.claims.get(task_id)
+            if task_id not in device.entries or task_id in claims:
+                faults.append(f"{task_id} is queued, entry: {task_id in device.entries}")
+        elif now_in in live_claim:
+            held = claims.get(task_id)
             if held is None or task_id in device.entries:
-                yield f"{task_id} is {now_in}, claim: {held is not None}"
-            elif held.agent != task.agent or held.device != task.spec.device or held.ref != task.ref:
-                yield f"claim of {task_id} disagrees with its task"
+                faults.append(f"{task_id} is {now_in}, claim: {held is not None}")
+            elif held.agent != task.agent or held.device != name or held.ref != task.ref:
+                faults.append(f"claim of {task_id} disagrees with its task")
             if task.contract is None or task.attempt < 1:
-                yield f"{task_id} is {now_in} without contract or attempt"
+                faults.append(f"{task_id} is {now_in} without contract or attempt")
         else:
-            yield f"{task_id} is {now_in} and still live"
+            faults.append(f"{task_id} is {now_in} and still live")
     if not state.ended.keys().isdisjoint(state.tasks):
-        yield "a task is both live and ended"
-    if queued != sum(len(device.entries) for device in state.devices.values()):
-        yield "tasks that do not wait are in a queue"
+        faults.append("a task is both live and ended")
+    if queued != sum([len(device.entries) for device in devices.values()]):
+        faults.append("tasks that do not wait are in a queue")
     if state.arrivals.keys() != state.tasks.keys():
-        yield "arrival numbers and live tasks disagree"
+        faults.append("arrival numbers and live tasks disagree")
+    return faults
 
 
 def _claims(state: State) -> Iterator[str]:

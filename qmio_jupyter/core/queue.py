@@ -268,6 +268,9 @@ def run_forward(
     list of Place
         All queued tasks in the order in which they would be dispatched if nothing else arrived.
     """
+    if len(ready) == 1 and outlook is None:
+        # Whoever waits alone is next, as soon as anybody is free.
+        return [Place(entry.task_id, min(servers_ms, default=None)) for entry in ready]
     copy = ready.fork()
     servers = list(servers_ms)
     heapify(servers)

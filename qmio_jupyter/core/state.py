@@ -107,6 +107,8 @@ class Device:
         #: The last forward run with the instant it was made for; None when the queue has changed since.
         self.places: tuple[int, list[Place]] | None = None
         self._spread: tuple[DurationModel, tuple[float, float]] | None = None
+        #: Durations that were predicted from a row, by whether a task keeps the clock and by its size.
+        self._lengths: tuple[DeviceRow, dict[tuple[bool, int, int], int]] | None = None
         #: Positions that got worse although nothing had happened: always a defect.
         self.unexplained: list[str] = []
 
@@ -121,6 +123,12 @@ class Device:
         if self._spread is None or self._spread[0] is not model:
             self._spread = model, eta.quantiles(model)
         return self._spread[1]
+
+    def lengths(self) -> dict[tuple[bool, int, int], int]:
+        """Return the memo of durations predicted from the row as it is."""
+        if self._lengths is None or self._lengths[0] is not self.row:
+            self._lengths = self.row, {}
+        return self._lengths[1]
 
     @property
     def running(self) -> int:
@@ -177,7 +185,8 @@ class State:
 
     def is_exact(self, task: Task) -> bool:
         """Return whether a task keeps its device's clock, and so takes what was predicted."""
-        return eta.clock_of(self.device_of(task).row.description, task.spec.options) is not None
+        description = self.devices[task.spec.device].row.description
+        return description.clock is not None and eta.keeps_clock(description, task.spec.options)
 
     def length_ms(self, task: Task) -> int:
         """Return how long a claimed task is expected to have its place, as it was predicted, ms."""

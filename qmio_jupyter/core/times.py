@@ -8,7 +8,7 @@ Durations are predicted anew by the model as it is now: what a task was charged 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from heapq import heapify, heapreplace
 from typing import NamedTuple
 
@@ -18,6 +18,9 @@ from qmio_jupyter.core.state import Agent, Device, State
 from qmio_jupyter.model.ids import AgentId, TaskId
 from qmio_jupyter.model.task import Task, TaskState
 
+#: Sizes of tasks whose durations a device remembers.
+_KNOWN = 1_000
+
 
 class Turn(NamedTuple):
     """From when to when a task is expected to run, ms."""
@@ -26,21 +29,18 @@ class Turn(NamedTuple):
     end_ms: int
 
 
-def lengths(state: State, device: Device) -> Callable[[Task], int]:
-    """Return a function that tells the median duration of a task on the device, ms."""
-    row, least_s, pace = device.row, state.config.least_s, state.pace(device)
-    known: dict[tuple[bool, int, int], int] = {}
-
-    def length_ms(task: Task) -> int:
-        is_exact = state.is_exact(task)
-        size = (is_exact, *eta.work(task.spec))
-        found = known.get(size)
-        if found is None:
-            seconds = eta.predict_on(row, task.spec, least_s)
-            found = known[size] = queue.length_ms(seconds, 1.0 if is_exact else pace)
-        return found
-
-    return length_ms
+def length_ms(state: State, device: Device, task: Task, *, is_exact: bool) -> int:
+    """Return the median duration of a task on the device, ms; `is_exact`: it keeps the device's clock."""
+    bindings, shots = eta.work(task.spec)
+    known = device.lengths()
+    size = (is_exact, bindings, shots)
+    found = known.get(size)
+    if found is None:
+        seconds = eta.predict_on(device.row, task.spec, state.config.least_s)
+        found = known[size] = queue.length_ms(seconds, 1.0 if is_exact else state.pace(device))
+        if len(known) > _KNOWN:
+            known.clear()
+    return found
 
 
 class Held(NamedTuple):
@@ -59,19 +59,23 @@ def held(state: State, device: Device, agent: AgentId) -> Held:
     known = device.agents.get(agent)
     servers = min(device.row.description.parallel, max(1 if known is None else known.credit, len(mine), 1))
     free_ms = [0] * servers
-    length_ms = lengths(state, device)
+    if not mine:
+        return Held({}, free_ms, 0)
     # Claims are kept in the order in which they were made, which is that in which agents start them.
-    claims = [claim for task_id, claim in state.claims.items() if task_id in mine]
-    running = sorted((c for c in claims if c.started_ms is not None), key=lambda c: c.started_ms or 0)
-    # One that runs since before a restart of the gateway has no such instant.
-    others = sorted(
-        (c for c in claims if c.started_ms is None),
-        key=lambda c: state.tasks[c.ref.task_id].state is TaskState.CLAIMED,
-    )
+    if len(mine) == 1:
+        claims = [state.claims[task_id] for task_id in mine]
+    else:
+        found = [claim for task_id, claim in state.claims.items() if task_id in mine]
+        claims = sorted((c for c in found if c.started_ms is not None), key=lambda c: c.started_ms or 0)
+        # One that runs since before a restart of the gateway has no such instant.
+        claims += sorted(
+            (c for c in found if c.started_ms is None),
+            key=lambda c: state.tasks[c.ref.task_id].state is TaskState.CLAIMED,
+        )
     last_end_ms = max(device.last_end_ms.values(), default=0)
     turns: dict[TaskId, Turn] = {}
     clock_ms = 0
-    for claim in (*running, *others):
+    for claim in claims:
         task = state.tasks[claim.ref.task_id]
         since_ms = claim.started_ms
         if since_ms is None:
@@ -80,7 +84,8 @@ def held(state: State, device: Device, agent: AgentId) -> Held:
             since_ms = max(claim.claimed_ms, last_end_ms) if is_next else claim.claimed_ms
         is_exact = state.is_exact(task)
         start_ms = max(since_ms, free_ms[0], clock_ms if is_exact else 0)
-        length = 0 if task.state is TaskState.CANCELLING else length_ms(task)
+        is_ending = task.state is TaskState.CANCELLING
+        length = 0 if is_ending else length_ms(state, device, task, is_exact=is_exact)
         turn = Turn(start_ms, max(start_ms + length, state.now_ms))
         turns[task.task_id] = turn
         heapreplace(free_ms, turn.end_ms)
@@ -97,6 +102,8 @@ def waiting(state: State, device: Device, places: Sequence[Place]) -> list[Place
     places : sequence of Place
         The forward run; where it cannot say when a task is dispatched, nothing is said.
     """
+    if not places:
+        return []
     agents = [(agent, held(state, device, agent.name)) for agent in device.present()]
     clocks_ms = [own.clock_ms for _, own in agents]
     servers = [
@@ -107,7 +114,6 @@ def waiting(state: State, device: Device, places: Sequence[Place]) -> list[Place
     if not servers:
         return [Place(place.task_id, None) for place in places]
     heapify(servers)
-    length_ms = lengths(state, device)
     found: list[Place] = []
     for place in places:
         if place.start_ms is None:
@@ -121,7 +127,7 @@ def waiting(state: State, device: Device, places: Sequence[Place]) -> list[Place
             free_ms, place.start_ms if device.bookings else 0, clocks_ms[number] if is_exact else 0
         )
         found.append(Place(place.task_id, start_ms))
-        end_ms = start_ms + length_ms(task)
+        end_ms = start_ms + length_ms(state, device, task, is_exact=is_exact)
         heapreplace(servers, (end_ms, number))
         if is_exact:
             clocks_ms[number] = end_ms

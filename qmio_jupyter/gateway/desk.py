@@ -117,7 +117,9 @@ class Desk:
         """Return when :meth:`tick` is due, ms; None: never by itself."""
         core_ms = None if self.is_suspended else self.core.next_deadline()
         estimates_ms = self._estimates.next_deadline()
-        return min((ms for ms in (core_ms, estimates_ms) if ms is not None), default=None)
+        if core_ms is None or estimates_ms is None:
+            return core_ms if estimates_ms is None else estimates_ms
+        return min(core_ms, estimates_ms)
 
     @property
     def connections(self) -> int:

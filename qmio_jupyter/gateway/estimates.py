@@ -158,7 +158,9 @@ class Estimates:
 
     def next_deadline(self) -> int | None:
         """Return when `due` has something to say, ms; None: not by itself."""
-        return min((question.until_ms for question in self._open.values()), default=None)
+        if not self._open:
+            return None
+        return min(question.until_ms for question in self._open.values())
 
     def due(self, now_ms: int) -> list[Output]:
         """Return what is to be said about questions whose time is over."""

@@ -6,16 +6,21 @@ position k must then be dispatched after exactly k others of its device's queue.
 
 from __future__ import annotations
 
-import copy
 import heapq
+from collections import Counter
 from collections.abc import Iterable
+from itertools import islice
+from typing import Any
 
 from msgspec.structs import replace
 
 from qmio_jupyter.core.core import Core
 from qmio_jupyter.core.effects import Dispatch, Effect
+from qmio_jupyter.core.fair import Usage
 from qmio_jupyter.core.inputs import Finish, Held, Input, Origin, Tick
-from qmio_jupyter.core.state import Claim
+from qmio_jupyter.core.queue import ReadyQueue, _Account, _Ranking
+from qmio_jupyter.core.state import Claim, Device, State
+from qmio_jupyter.core.timers import Timers
 from qmio_jupyter.model.ids import DeviceName, TaskId
 from qmio_jupyter.model.result import Outcome
 from qmio_jupyter.model.task import ClaimRef, TaskState
@@ -58,7 +63,7 @@ class _Fork:
     def __init__(self, core: Core, now_ms: int) -> None:
         self.now_ms = now_ms
         # Tasks and other frozen values are shared; only the containers are copied.
-        self.core = copy.deepcopy(core, {id(value): value for value in _values(core)})
+        self.core = _twin(core)
         # Nobody listens to what a fork publishes.
         self.core.state.config = replace(core.state.config, publish_hz=0.001, refresh_s=1e6)
         self._ends: list[tuple[int, int, ClaimRef]] = []
@@ -131,15 +136,33 @@ class _Fork:
         self._do(Finish(origin=origin, ref=ref, outcome=ended), order)
 
 
-def _values(core: Core) -> Iterable[object]:
-    state = core.state
-    yield from state.tasks.values()
-    yield from state.ended.values()
-    yield from state.claims.values()
-    yield from state.sessions.values()
-    yield from state.enrolments.values()
-    yield from state.programs.values()
-    for device in state.devices.values():
-        yield device.row
-        yield from device.entries.values()
-        yield from device.agents.values()
+#: What a core's state is made of that changes in place; everything else in it is a frozen value, and shared.
+_LIVING = (State, Device, ReadyQueue, _Account, _Ranking, Usage, Timers)
+
+
+def _twin(core: Core) -> Core:
+    """Return a core with a state of its own; whoever looks over the core's shoulder stays outside."""
+    made = object.__new__(type(core))
+    made.__dict__.update(core.__dict__)
+    made.state = _copied(core.state)
+    return made
+
+
+def _copied(value: Any) -> Any:
+    """Return a copy of a container, or of something living, down to the frozen values."""
+    kind = type(value)
+    if kind is dict:
+        # All values of one of our dicts are of one kind.
+        is_deep = any(type(inner) in _CONTAINERS for inner in islice(value.values(), 1))
+        return {key: _copied(inner) for key, inner in value.items()} if is_deep else dict(value)
+    if kind in (list, set, Counter):
+        return kind(value)
+    if kind not in _LIVING:
+        return value
+    made = object.__new__(kind)
+    for name in getattr(kind, "__slots__", ()) or vars(value):
+        setattr(made, name, _copied(getattr(value, name)))
+    return made
+
+
+_CONTAINERS = frozenset({dict, list, set, Counter, *_LIVING})

@@ -81,12 +81,13 @@ def decode(frames: Sequence[Frame], limits: Limits) -> Packet:
     """
     try:
         check_frames(frames, limits.message_bytes)
-        check_major(major_of(frames[0]))
+        if frames[0] != PREAMBLE:
+            check_major(major_of(frames[0]))
         try:
             envelope = _decoder.decode(frames[1])
         except _UNREADABLE as problem:
             raise _explain(frames[1], problem) from None
-        attachments = tuple(bytes(frame) for frame in frames[2:])
+        attachments = tuple(bytes(frame) for frame in frames[2:]) if len(frames) > 2 else ()
         if attachments or envelope.attachments:
             _check_attachments(envelope.attachments, attachments)
     except (ProtocolError, LimitError) as error:
