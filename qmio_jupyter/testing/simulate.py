@@ -110,9 +110,6 @@ def run_seed(seed: int, *, trace: bool = False) -> Report:
 
 
 def _run_chunk(seeds: Sequence[int], *, trace: bool = False) -> Report:
-    # A world makes little that only the collector would find: what is loaded is left alone, the rest rarely looked at.
-    gc.freeze()
-    gc.set_threshold(50_000, 20, 100)
     report = Report()
     for seed in seeds:
         report.add(run_seed(seed, trace=trace))
@@ -137,8 +134,14 @@ def _parts(seeds: Sequence[int], jobs: int, trace: bool) -> Iterator[Report]:
     if jobs <= 1 or len(chunks) == 1:
         yield from map(partial(_run_chunk, trace=trace), chunks)
         return
-    with ProcessPoolExecutor(jobs, get_context("spawn")) as pool:
+    with ProcessPoolExecutor(jobs, get_context("spawn"), initializer=_collect_rarely) as pool:
         yield from pool.map(_run_chunk, chunks)
+
+
+def _collect_rarely() -> None:
+    """Leave alone what is loaded, and look at the rest rarely: a world makes little that only the collector finds."""
+    gc.freeze()
+    gc.set_threshold(50_000, 20, 100)
 
 
 def commit() -> str:
