@@ -114,3 +114,8 @@ def test_a_subroutine_repeated_until_it_succeeds(ideal):
         "while (flags != 3) { flags = attempt(q); } out = measure q;"
     )
     assert ideal.counts(qasm3(text), shots=50) == {"11 11": 50}
+
+
+def test_idle_qubits_beside_bits_that_are_computed_cost_nothing(ideal):
+    text = "qubit[40] q; bit c = 1; bit d; if (c) { h q[39]; h q[39]; x q[39]; } d = measure q[39]; c = !d;"
+    assert ideal.counts(qasm3(text), shots=20) == {"1 0": 20}

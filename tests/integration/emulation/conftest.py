@@ -20,19 +20,26 @@ class Device:
         self.snapshot = self.driver.snapshot()
         self.record = record_of(self.snapshot)
 
-    def run(self, *programs, isa=False, options=None, **asked):
-        """Return the future of a task; with `isa` the programs are in the device's gates, on its qubits."""
+    def task(self, *programs, isa=False, options=None, **asked):
+        """Return a run bound to the snapshot; with `isa` its programs are in the device's gates, on its qubits."""
         run = runs.run(*programs, **asked)
         chosen = dict(options or {})
         if isa:
             chosen["compiled_for"] = self.snapshot.snapshot_id
-        run = replace(
+        return replace(
             run,
             snapshot=self.snapshot,
             contract=replace(run.contract, snapshot_id=self.snapshot.snapshot_id),
-            spec=replace(run.spec, options=replace(run.spec.options, **chosen)),
+            spec=replace(run.spec, options=replace(run.spec.options, seed=run.contract.seed, **chosen)),
         )
-        return self.driver.start(run, lambda result: None, lambda stage: None)
+
+    def run(self, *programs, **asked):
+        """Return the future of a task's result."""
+        return self.driver.start(self.task(*programs, **asked), lambda result: None, lambda stage: None)
+
+    def compiled(self, *programs, **asked):
+        """Return what a dry run of the task shows of each program."""
+        return self.driver.estimate(self.task(*programs, **asked), SOON_S).result(SOON_S).items
 
     def items(self, *programs, **asked):
         return self.run(*programs, **asked).result(SOON_S).items
