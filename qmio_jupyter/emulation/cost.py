@@ -111,7 +111,7 @@ def estimates(facts: Facts, *, noisy: bool) -> tuple[Estimate, ...]:
         Whether noise is wanted.
     """
     found = _noisy(facts) if noisy else _ideal(facts)
-    if facts.active_qubits > _CHAIN_QUBITS and not facts.wider:
+    if facts.active_qubits > _CHAIN_QUBITS and not (noisy and facts.wider):
         found.append(_chained(facts, noisy=noisy))
     return tuple(found)
 
@@ -237,8 +237,8 @@ def _framed(facts: Facts, form: str) -> Estimate:
         method="stabilizer",
         form=form,
         once_s=_preparing(facts),
-        per_binding_s=120e-6 * each + 12e-6 * turned,
-        per_shot_s=_DRAWN_S + (0.1e-6 * each + 0.01e-6 * turned) * words,
+        per_binding_s=120e-6 * each + 8e-6 * turned,
+        per_shot_s=_DRAWN_S + (0.1e-6 * each + 0.007e-6 * turned) * words,
         memory_bytes=_bytes(_FRAMED_BLOCK * (spots / 100 + facts.active_qubits) * words * 26),
         is_exact=form == "ideal",
         framed=True,

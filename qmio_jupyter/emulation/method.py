@@ -17,7 +17,7 @@ from qmio_jupyter.errors import ProgramError
 NOMINAL_SHOTS: Final = 1_000
 #: A method that leaves nothing out is taken if it needs no more than this, even if another would be faster.
 COMFORTABLE_S: Final = 0.3
-#: Bytes that a run needs for itself whatever it simulates; not part of a prediction.
+#: Bytes that are kept free beside a state, at the most as many as the state has; not part of a prediction.
 _RESERVE: Final = 64 * 2**20
 #: By method and form, why it is taken.
 _WHY: Final = {
@@ -131,9 +131,11 @@ def _preference(estimate: Estimate, facts: Facts) -> tuple[bool, float, float]:
 
 
 def _fits(estimate: Estimate, memory_bytes: int, seconds: float, shots: int, bindings: int) -> bool:
-    return estimate.seconds(shots, bindings) <= seconds and estimate.memory_bytes <= max(
-        0, memory_bytes - _RESERVE
-    )
+    return _has_room(estimate, memory_bytes) and estimate.seconds(shots, bindings) <= seconds
+
+
+def _has_room(estimate: Estimate, memory_bytes: int) -> bool:
+    return estimate.memory_bytes + min(_RESERVE, estimate.memory_bytes) <= memory_bytes
 
 
 def _why(estimate: Estimate, facts: Facts) -> str:
@@ -165,9 +167,7 @@ def _too_costly(
     """
     memory_bytes, seconds = limits
     shots, bindings = asked
-    best = min(
-        found, key=lambda one: (one.memory_bytes > memory_bytes - _RESERVE, one.seconds(shots, bindings))
-    )
+    best = min(found, key=lambda one: (not _has_room(one, memory_bytes), one.seconds(shots, bindings)))
     times = f" for {bindings} bindings" if bindings > 1 else ""
     detail = f", {best.detail}" if best.detail else ""
     return ProgramError(
@@ -187,7 +187,7 @@ def _fitting(
     shots, bindings = asked
     advice = []
     fewer = max(
-        (one.shots_within(seconds, bindings) for one in found if one.memory_bytes <= memory_bytes - _RESERVE),
+        (one.shots_within(seconds, bindings) for one in found if _has_room(one, memory_bytes)),
         default=0,
     )
     if 0 < fewer < shots:

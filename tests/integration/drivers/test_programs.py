@@ -116,7 +116,7 @@ def test_more_than_32_qubits_where_the_method_allows_it(ideal, gate, method):
 
 
 def test_too_many_qubits_for_a_state_vector_are_tried_as_a_tensor_network(ideal):
-    layers = "for int i in [0:29] { h q[i]; t q[i]; }"
+    layers = "for int i in [0:29] { h q[i]; t q[i]; h q[i]; }"
     item = ideal.item(qasm3(f"qubit[30] q; bit[30] c; {layers} c = measure q;"), shots=10)
     assert dict(item.notes)["method"] == "matrix_product_state"
 
