@@ -72,6 +72,7 @@ class Transpiler:
         self.target: Target = targets.build(record)
         self._n_qubits = record.n_qubits
         self._lost = targets.unusable(record)
+        self._is_coupled = bool(record.couplings)
         self._managers: OrderedDict[tuple[int, tuple[int, ...], int, bool], PassManager] = OrderedDict()
         self._places: dict[str, frozenset[tuple[int, ...]] | None] = {
             name: frozenset(where) if where is not None and None not in where else None
@@ -121,6 +122,8 @@ class Transpiler:
                 hint="Give one qubit of the device for each of the program, each once.",
                 code="program",
             )
+        if not self._is_coupled and two_qubit_gates(circuit):
+            raise _refused("the program has two-qubit gates, the device has none", "Use another device.")
         try:
             # Qiskit warns of what is no fault of the program: delays that it rounds to the device's samples.
             with warnings.catch_warnings():
@@ -129,9 +132,9 @@ class Transpiler:
                 if self._lost and not places:
                     return self._around(circuit, level, seed)
                 return self._compiled(circuit, level, places, seed)
-        except MemoryError:
+        except (MemoryError, KeyboardInterrupt, SystemExit):
             raise
-        except Exception as problem:
+        except BaseException as problem:  # Rust's panics are no `Exception`
             raise ProgramError(
                 f"the program cannot be compiled for the device: {' '.join(str(problem).split())[:300]}",
                 hint="Write it with standard gates.",

@@ -14,6 +14,7 @@ from qiskit import QuantumCircuit
 from qiskit.circuit import Parameter
 from qiskit.quantum_info import Statevector
 
+from qmio_jupyter.calibration.record import DeviceRecord, Gate, Qubit
 from qmio_jupyter.calibration.samples import sample
 from qmio_jupyter.emulation import baking, compacting, transpiling
 from qmio_jupyter.emulation.shadow import two_qubit_gates
@@ -249,3 +250,26 @@ def test_qubits_are_chosen_by_what_stands_in_blocks_too(qmio: Transpiler) -> Non
         qmio.check_isa(isa)
         assert len(compacting.active(isa)) <= 5
         assert two_qubit_gates(isa) <= 20
+
+
+def test_a_device_without_couplings_takes_single_qubits_only() -> None:
+    gates = tuple(Gate(name=name, qubits=(qubit,)) for name in ("rz", "sx") for qubit in range(3))
+    alone = Transpiler(DeviceRecord(source="t", taken_ms=0, dt_s=1e-9, qubits=(Qubit(),) * 3, gates=gates))
+    circuit = QuantumCircuit(2)
+    circuit.h([0, 1])
+    circuit.measure_all()
+    alone.check_isa(alone.run(circuit))
+    with pytest.raises(ProgramError, match="the program has two-qubit gates, the device has none"):
+        alone.run(ghz(3))
+
+
+def test_a_panic_of_the_transpiler_is_one_line(qmio: Transpiler, monkeypatch: pytest.MonkeyPatch) -> None:
+    class PanicException(BaseException):
+        """As Rust's."""
+
+    def panic(*_: object) -> None:
+        raise PanicException("capacity overflow")
+
+    monkeypatch.setattr(Transpiler, "_compiled", panic)
+    with pytest.raises(ProgramError, match="cannot be compiled for the device: capacity overflow"):
+        qmio.run(ghz(3))
