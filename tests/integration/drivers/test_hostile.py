@@ -245,9 +245,27 @@ def test_a_bad_program_gets_one_error_that_says_where(ideal, what):
     assert ideal.counts(BELL)
 
 
-def test_an_exponential_gate_costs_memory_or_time_only_to_its_worker(make_ideal):
-    device = make_ideal(memory_bytes=2 * 2**30, compile_s=8)
-    error = device.error(qasm2(f"{DOUBLING} qreg q[1]; creg c[1]; g39 q[0]; measure q -> c;"))
+@pytest.mark.parametrize(
+    "text",
+    [
+        qasm2(f"{DOUBLING} qreg q[1]; creg c[1];\ng39 q[0]; measure q -> c;"),
+        qasm3(f"{DOUBLING} qubit q; bit c;\ng39 q; c = measure q;"),
+        qasm3(f"{DOUBLING.replace('{ g', '{ inv @ g')} qubit q; g39 q; bit c = measure q;"),
+    ],
+)
+def test_a_gate_that_doubles_with_every_line_is_refused(ideal, text):
+    error = ideal.error(text)
+    assert error.code == "program.too_large"
+    assert "line 3, column" in error.message
+    assert "gate g20 is made of more than 1000000 gates" in error.message
+
+
+def test_a_gate_just_below_that_costs_memory_or_time_only_to_its_worker(make_ideal):
+    device = make_ideal(memory_bytes=1536 * 2**20, compile_s=8)
+    calls = "g19 q[0]; " * 400
+    error = device.error(
+        qasm2(f"{DOUBLING.split('gate g20')[0]} qreg q[1]; creg c[1]; {calls} measure q -> c;")
+    )
     assert error.code in ("agent.memory", "agent.timeout", "program.too_large", "agent.worker")
     assert device.counts(BELL)
 
@@ -298,7 +316,7 @@ def test_entanglement_that_grows_beyond_memory_is_refused_before_it_runs(make_id
 
 
 def test_a_program_too_large_for_the_memory_is_one_error(make_ideal):
-    device = make_ideal(memory_bytes=1560 * 2**20)
+    device = make_ideal(memory_bytes=1792 * 2**20)
     gates = "rx(0.1) q[0];" * 1_100_000
     error = device.error(qasm2(f"qreg q[2]; creg c[2]; {gates} measure q -> c;"))
     # What is written in Rust ends its process where memory ends, and Python says so.
