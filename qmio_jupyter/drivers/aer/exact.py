@@ -217,11 +217,11 @@ def _saving(circuit: QuantumCircuit, qubits: Sequence[int]) -> QuantumCircuit:
         instruction for instruction in circuit.data if instruction.name not in ("measure", "barrier", "delay")
     ]
     used = sorted({index[bit] for instruction in kept for bit in instruction.qubits} | set(qubits))
-    made = QuantumCircuit(len(used))
-    place = {circuit.qubits[old]: made.qubits[new] for new, old in enumerate(used)}
+    # With the very same bits, instructions need not be looked into.
+    made: Any = QuantumCircuit([circuit.qubits[qubit] for qubit in used])
     for instruction in kept:
-        made.append(instruction.operation, [place[bit] for bit in instruction.qubits], copy=False)
-    made.append(SaveProbabilities(len(qubits)), [place[circuit.qubits[qubit]] for qubit in qubits])
+        made._append(instruction)
+    made.append(SaveProbabilities(len(qubits)), [circuit.qubits[qubit] for qubit in qubits], copy=False)
     return made
 
 

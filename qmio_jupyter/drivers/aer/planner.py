@@ -12,7 +12,7 @@ from msgspec.structs import replace
 from qiskit import QuantumCircuit
 from qiskit.circuit import CONTROL_FLOW_OP_NAMES
 
-from qmio_jupyter.drivers.aer import blocks, exact
+from qmio_jupyter.drivers.aer import blocks, exact, templates
 from qmio_jupyter.drivers.aer.blocks import Blocks
 from qmio_jupyter.drivers.aer.bounded import Bounded
 from qmio_jupyter.drivers.aer.compiling import compile_for
@@ -110,6 +110,8 @@ class Compiled(msgspec.Struct, frozen=True, kw_only=True):
         Tells this value from any other of this worker.
     deferred_qubits : int
         Qubits it has once its measurements are put off to its end; 0 where they cannot be, or need not.
+    angles : ndarray or None
+        Shape (1, angles): what its circuit's parameters stand for, where it shares that circuit with others.
     """
 
     circuit: QuantumCircuit
@@ -123,6 +125,12 @@ class Compiled(msgspec.Struct, frozen=True, kw_only=True):
     registers: tuple[Register, ...]
     number: int
     deferred_qubits: int
+    angles: Matrix | None = None
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """Names of its circuit's parameters, in the order of a binding's values."""
+        return self.names if self.angles is None else tuple([f"a{at}" for at in range(self.angles.size)])
 
 
 class Plan(msgspec.Struct, frozen=True, kw_only=True):
@@ -164,16 +172,33 @@ class Planner:
         self._devices = devices
         self._compiled: Bounded[tuple[object, ...], Compiled] = Bounded(*_KEPT)
         self._plans: Bounded[tuple[int, str, str], Plan] = Bounded(*_KEPT)
+        self._templates: Bounded[tuple[object, ...], Compiled] = Bounded(*_KEPT)
         self._distributions: Distributions = Bounded(*exact.KEPT)
         self._numbers = itertools.count(1)
 
-    def compiled(self, run: Run, item: Item) -> Compiled:
-        """Return a program as its device takes it; the errors are those of reading, placing and compiling."""
+    def compiled(self, run: Run, item: Item, *, is_run: bool = False) -> Compiled:
+        """Return a program as its device takes it; the errors are those of reading, placing and compiling.
+
+        With `is_run` it may share what was made of programs with other angles.
+        """
         program, options = run.programs[item.program], run.spec.options
-        key = _key(program, options, run.snapshot.snapshot_id if run.snapshot is not None else None)
+        key = (
+            is_run,
+            *_key(program, options, run.snapshot.snapshot_id if run.snapshot is not None else None),
+        )
         found = self._compiled.get(key)
         if found is None:
-            found = self._compile(run, program, options)
+            source = read_program(program, self._max_qubits)
+            is_plain = run.snapshot is None and options.optimization_level is None
+            made = templates.template(source) if is_run and is_plain else None
+            if made is None:
+                found = self._compile(run, source, options)
+            else:
+                base = self._templates.get((options.layout, *made.structure))
+                if base is None:
+                    base = self._compile(run, templates.freed(source), options)
+                    self._templates.keep((options.layout, *made.structure), base, len(program.data))
+                found = replace(base, names=(), angles=made.angles)
             self._compiled.keep(key, found, len(program.data))
         return found
 
@@ -186,7 +211,11 @@ class Planner:
             ``program.too_costly``, with the prediction, if it takes more than `seconds` or this worker's memory;
             and as `compiled` raises.
         """
-        compiled = self.compiled(run, item)
+        compiled = self.compiled(run, item, is_run=True)
+        plan = self._plan(compiled, item, len(run.programs[item.program].data), seconds)
+        return plan if compiled.angles is None else replace(plan, compiled=compiled)
+
+    def _plan(self, compiled: Compiled, item: Item, weight: int, seconds: float) -> Plan:
         # The choice compares methods by a usual number of shots, so that a program is always run in the same way
         # unless these are too many for it: then the plan that was made first is no answer.
         plan = self._plans.get((compiled.number, "", ""))
@@ -197,7 +226,6 @@ class Planner:
         plan = self._plans.get(key)
         if plan is None:
             plan = self._make(compiled, choice)
-            weight = len(run.programs[item.program].data)
             self._plans.keep(key, plan, weight)
             usual = self._choose(compiled, method.NOMINAL_SHOTS, 1, seconds)
             if (usual.method, usual.form) == key[1:]:
@@ -228,8 +256,7 @@ class Planner:
                     return replace(choice, why=why)
         return choose(compiled.facts)
 
-    def _compile(self, run: Run, program: Program, options: TaskOptions) -> Compiled:
-        source = read_program(program, self._max_qubits)
+    def _compile(self, run: Run, source: QuantumCircuit, options: TaskOptions) -> Compiled:
         names = tuple(parameter.name for parameter in source.parameters)
         device: Emulated | None = None
         notes: tuple[tuple[str, str], ...] = ()
@@ -309,7 +336,7 @@ class Planner:
                 prepared.circuit,
                 measures,
                 n_bits,
-                compiled.names,
+                compiled.columns,
                 self._engine,
                 prepared.options,
                 self._distributions,
@@ -319,11 +346,10 @@ class Planner:
         size = blocks.block_shots(is_sampled=measures is not None, per_shot_s=choice.estimate.per_shot_s)
         how = () if measures is not None else (("shots", "one by one"),)
         return (
-            Blocks(prepared.circuit, compiled.names, self._engine, prepared.options, size),
+            Blocks(prepared.circuit, compiled.columns, self._engine, prepared.options, size),
             how,
             prepared.remarks,
         )
-
 
     def _timed(self, compiled: Compiled, choice: Choice) -> tuple[Way, _Notes, _Notes]:
         """Return how a program is run whose noise has to wait for the durations of its delays."""

@@ -83,7 +83,8 @@ class Runner:
                 check_kind(item)
                 plan = self._planner.plan(self._run, item, self._seconds)
                 plans.append(plan)
-                bound.append(binding.rows(plan.compiled.names, item.parameters))
+                matrix = binding.rows(plan.compiled.names, item.parameters)
+                bound.append(matrix if plan.compiled.angles is None else plan.compiled.angles)
             # Only what is computed once and for all can be foretold so well.
             is_short = is_short and plan.is_exact and plan.seconds(item) < _WORD_S
         check_size(self._run, plans)
