@@ -174,8 +174,8 @@ def _density(facts: Facts) -> Estimate:
     n = facts.active_qubits
     size = 4.0**n
     breaks = facts.operations.total() if facts.is_branching else 0
-    pairs = facts.two_qubit * (30e-6 + 7.0e-9 * size)
-    singles = (n + 2 * facts.free + facts.resets) * (10e-6 + 8.5e-9 * size)
+    pairs = facts.two_qubit * (30e-6 + 8.5e-9 * size)
+    singles = (n + 2 * facts.free + facts.resets) * (10e-6 + 9.5e-9 * size)
     # Shot by shot nothing is merged by Aer any more.
     shot = (facts.two_qubit + min(breaks, facts.one_qubit / 3) + facts.measures) * (
         6e-6 + (11e-9 if n > 5 else 5e-9) * size
@@ -194,7 +194,7 @@ def _trajectories(facts: Facts) -> Estimate:
     """Predict a state vector per shot, noise drawn."""
     n = facts.active_qubits
     size = 2.0 ** min(n, 200)
-    each = 1.5e-6 + (5.0e-9 if n < _FUSED_QUBITS else 4.6e-9) * size
+    each = 1.9e-6 + (6.2e-9 if n < _FUSED_QUBITS else 5.7e-9) * size
     return Estimate(
         method="statevector",
         form="unravelled",
@@ -211,7 +211,7 @@ def _vector(facts: Facts) -> Estimate:
     n = facts.active_qubits
     size = 2.0 ** min(n, 200)
     is_fused = n >= _FUSED_QUBITS
-    once = _operations(facts) * ((36e-6 + 0.46e-9 * size) if is_fused else (10e-6 + 1.6e-9 * size))
+    once = _operations(facts) * ((36e-6 + 0.55e-9 * size) if is_fused else (12e-6 + 1.9e-9 * size))
     shot = 8e-6 + _operations(facts) * (0.45e-6 + (0.7e-9 if is_fused else 2.2e-9) * size)
     return Estimate(
         method="statevector",
@@ -248,7 +248,7 @@ def _framed(facts: Facts, form: str) -> Estimate:
 def _stabilizer(facts: Facts, form: str) -> Estimate:
     """Predict Aer's tableau."""
     n = facts.active_qubits
-    shot = 60e-6 + _operations(facts) * (0.95e-6 + 0.04e-6 * n)
+    shot = 60e-6 + _operations(facts) * (1.1e-6 + 0.046e-6 * n)
     is_sampled = form == "ideal" and not facts.is_dynamic
     return Estimate(
         method="stabilizer",
@@ -278,11 +278,13 @@ def _chained(facts: Facts, *, noisy: bool) -> Estimate:
 
 
 def _chain_shot(facts: Facts, found: Chain) -> float:
-    return 60e-6 + _operations(facts) * 3.8e-6 + found.steps * 60e-6 + found.cubes * 200e-9
+    each = _operations(facts) * 3.8e-6 + found.steps * 60e-6 + found.cubes * 200e-9
+    # A measurement on the way brings the chain into another form.
+    return 60e-6 + each * (1.7 if facts.is_branching else 1.0)
 
 
 def _chain_once(facts: Facts, found: Chain) -> float:
-    return _operations(facts) * 15e-6 + found.steps * 60e-6 + found.cubes * 25e-9
+    return _operations(facts) * 15e-6 + found.steps * 60e-6 + found.cubes * 120e-9
 
 
 def _chain_drawn(facts: Facts, found: Chain) -> float:
