@@ -19,8 +19,9 @@ _LIBRARY: Final = {2: "qelib1.inc", 3: "stdgates.inc"}
 _CODE: Final = (
     r"""(?P<comment>//[^\n]*|/\*.*?(?:\*/|\Z))|(?P<string>"[^"\n]*"|'[^'\n]*')|(?P<word>[^\W\d]\w*)"""
 )
-#: What OpenQASM 3 reads to the end of its line whatever it holds, a comment's beginning included.
-_LINE: Final = r"(?P<line>(?:\#pragma|\bpragma\b|@)[^\r\n]*)|"
+#: What OpenQASM 3 reads to the end of its line whatever it holds, a comment's beginning included. (The @ of a
+#: modifier stands behind a word or a parenthesis.)
+_LINE: Final = r"(?P<line>(?:\#pragma|\bpragma\b|(?<![\w)]\s)(?<![\w)])@)[^\r\n]*)|"
 _TOKEN: Final = {2: re.compile(_CODE, re.DOTALL), 3: re.compile(_LINE + _CODE, re.DOTALL)}
 _PLAIN_INCLUDE: Final = re.compile(r'\binclude\s+"stdgates\.inc"\s*;')
 #: Where readers of OpenQASM 3 may differ in what is text, comment or code.
@@ -33,6 +34,11 @@ _CLASSICAL: Final = re.compile(r"\bbit\s*\[\s*(\d[\d_]*)\s*\]|\bcreg\s+\w+\s*\[\
 #: Brackets within brackets: parsers are recursive, and their stacks end without a word.
 DEEPEST: Final = 200
 _BRACKET: Final = re.compile(r"[\[({]|[\])}]")
+
+#: Gates that one gate may be made of, down to those that are not defined by the program.
+LARGEST_GATE: Final = 1_000_000
+_GATE: Final = re.compile(r"\bgate\s+(?P<name>\w+)[^{};]*\{(?P<body>[^{}]*)\}")
+_WORD: Final = re.compile(r"[^\W\d]\w*")
 
 #: A circuit's own header in QPY 13 to 18: sizes of name and global phase, numbers of qubits, bits, bytes of metadata,
 #: registers, instructions and variables.
@@ -110,13 +116,14 @@ def check_text(text: str, version: int, max_qubits: int) -> str:
     Raises
     ------
     ProgramError
-        ``program.too_wide`` for more qubits than `max_qubits`, ``program.too_large`` for more than `MAX_CLBITS` bits
-        or brackets within more than `DEEPEST` others, ``program.unsupported`` for an included file that is not the
-        standard library of gates.
+        ``program.too_wide`` for more qubits than `max_qubits`; ``program.too_large`` for more than `MAX_CLBITS` bits,
+        brackets within more than `DEEPEST` others, or a gate of more than `LARGEST_GATE` gates;
+        ``program.unsupported`` for an included file that is not the standard library of gates.
     """
     code = blank_comments(text, version)
     _check_includes(code, version)
     _check_depth(code)
+    _check_growth(code)
     _check_sum(code, _QUANTUM, max_qubits, "qubits", "program.too_wide")
     _check_sum(code, _CLASSICAL, MAX_CLBITS, "classical bits", "program.too_large")
     return code
@@ -130,6 +137,24 @@ def _check_depth(code: str) -> None:
             raise ProgramError(
                 f"{place(code, match.start())}: brackets are nested more than {DEEPEST} deep",
                 hint="Flatten it.",
+                code="program.too_large",
+            )
+
+
+def _check_growth(code: str) -> None:
+    """Refuse gates defined by gates defined by gates, whose number doubles with every line."""
+    sizes: dict[str, int] = {}
+    for match in _GATE.finditer(code):
+        size = 0
+        for statement in match["body"].split(";"):
+            # Modifiers come before the name of a gate, qubits behind it.
+            called = next((word for word in _WORD.findall(statement) if word in sizes), None)
+            size += sizes[called] if called is not None else bool(statement.strip())
+        sizes[match["name"]] = size
+        if size > LARGEST_GATE:
+            raise ProgramError(
+                f"{place(code, match.start())}: gate {match['name']} is made of more than {LARGEST_GATE} gates",
+                hint="Define it by fewer.",
                 code="program.too_large",
             )
 

@@ -261,7 +261,7 @@ def test_a_gate_that_doubles_with_every_line_is_refused(ideal, text):
 
 
 def test_a_gate_just_below_that_costs_memory_or_time_only_to_its_worker(make_ideal):
-    device = make_ideal(memory_bytes=1536 * 2**20, compile_s=8)
+    device = make_ideal(memory_bytes=2 * 2**30, compile_s=8)
     calls = "g19 q[0]; " * 400
     error = device.error(
         qasm2(f"{DOUBLING.split('gate g20')[0]} qreg q[1]; creg c[1]; {calls} measure q -> c;")
