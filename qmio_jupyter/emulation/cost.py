@@ -279,6 +279,8 @@ def _chained(facts: Facts, *, noisy: bool) -> Estimate:
 
 def _chain_shot(facts: Facts, found: Chain) -> float:
     each = _operations(facts) * 3.8e-6 + found.steps * 60e-6 + found.cubes * 200e-9
+    # Damping in a delay is done with an ancilla at the chain's end (see `unravelling`).
+    each += facts.delays * facts.active_qubits * 1.2e-6
     # A measurement on the way brings the chain into another form.
     return 60e-6 + each * (1.7 if facts.is_branching else 1.0)
 
