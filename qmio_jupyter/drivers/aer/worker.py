@@ -43,6 +43,7 @@ c = measure q;
 
 #: Made before the first fork; every worker goes on from its own copy.
 _DEVICES: Final = Devices()
+_ENGINE: Final = Engine()
 #: Snapshots that were given to this worker, the last one only; `prepare` gives the first.
 _GIVEN: Final[list[Snapshot]] = []
 
@@ -57,6 +58,7 @@ def prepare(snapshot: Snapshot | None = None) -> None:
     """
     compiling.warm()
     transpiling.warm()
+    _ENGINE.is_direct = selfcheck.agrees_in_child()
     read.read_program(Program(digest=digest(_BELL), media_type=QASM3, data=_BELL), MAX_QUBITS)
     if snapshot is not None:
         _DEVICES.prepare(snapshot)
@@ -85,7 +87,7 @@ class Worker:
         self._planner = Planner(
             MAX_QUBITS,
             max(_SMALL_BYTES, self._limit - self._address_space()),
-            Engine(is_direct=selfcheck.agrees()),
+            _ENGINE,
             _DEVICES,
         )
 

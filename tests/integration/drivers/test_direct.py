@@ -1,5 +1,8 @@
 """Aer's private interface gives what the public one gives, and is left alone where it would not."""
 
+import os
+import signal
+
 import numpy as np
 import pytest
 from qiskit import QuantumCircuit
@@ -100,3 +103,13 @@ def test_what_the_core_refuses_is_one_error(way):
     with pytest.raises(ProgramError) as caught:
         way(circuit, (), Options(method="stabilizer")).count(np.zeros((1, 0)), 10, 1, memory=False)
     assert caught.value.code == "program.unsupported"
+
+
+@pytest.mark.filterwarnings("ignore:.*fork:DeprecationWarning")
+@pytest.mark.parametrize(
+    ("agrees", "expected"),
+    [(lambda: True, True), (lambda: False, False), (lambda: os.kill(os.getpid(), signal.SIGKILL), False)],
+)
+def test_the_check_leaves_nothing_behind(monkeypatch, agrees, expected):
+    monkeypatch.setattr(selfcheck, "agrees", agrees)
+    assert selfcheck.agrees_in_child() is expected
