@@ -94,7 +94,7 @@ class EmulatorDriver:
         self._adopt(self._calibration.record)
         self._look_at_s = time.monotonic() + LOOK_S
         limits = PoolLimits(
-            memory_bytes=settings.integer("memory_bytes", 4 * 2**30, at_least=2**30),
+            memory_bytes=settings.integer("memory_bytes", 4 * 2**30, at_least=2**31),
             cpu_s=settings.number("cpu_s", 600.0, at_least=0.01),
             wall_s=settings.number("wall_s", 900.0, at_least=0.01),
             compile_s=settings.number("compile_s", 60.0, at_least=0.01),
