@@ -19,7 +19,16 @@ from qmio_jupyter.model.program import QASM2, QASM3, QPY
 from qmio_jupyter.model.result import TaskResult
 from qmio_jupyter.ports import OnPartial, OnStage, Run
 
-_SETTINGS: Final = ("credit", "workers", "memory_bytes", "cpu_s", "wall_s", "compile_s", "batch_shots", "warm")
+_SETTINGS: Final = (
+    "credit",
+    "workers",
+    "memory_bytes",
+    "cpu_s",
+    "wall_s",
+    "compile_s",
+    "batch_shots",
+    "warm",
+)
 _WORKER: Final = "qmio_jupyter.drivers.aer.worker"
 
 
@@ -40,7 +49,7 @@ class IdealDriver:
         self._name = name
         self._batch_shots = settings.integer("batch_shots", 100_000, at_least=1)
         limits = PoolLimits(
-            memory_bytes=settings.integer("memory_bytes", 4 * 2**30, at_least=2**30),
+            memory_bytes=settings.integer("memory_bytes", 4 * 2**30, at_least=2**31),
             cpu_s=settings.number("cpu_s", 600.0, at_least=0.01),
             wall_s=settings.number("wall_s", 900.0, at_least=0.01),
             compile_s=settings.number("compile_s", 60.0, at_least=0.01),

@@ -304,7 +304,7 @@ def test_a_state_that_does_not_fit_is_refused_or_run_another_way(make_ideal):
 
 
 def test_entanglement_that_grows_beyond_memory_is_refused_before_it_runs(make_ideal):
-    device = make_ideal(memory_bytes=1792 * 2**20, wall_s=8)
+    device = make_ideal(memory_bytes=2 * 2**30, wall_s=8)
     n = 34
     rng = random.Random(1)
     pairs = [tuple(rng.sample(range(n), 2)) for _ in range(600)]
@@ -316,7 +316,7 @@ def test_entanglement_that_grows_beyond_memory_is_refused_before_it_runs(make_id
 
 
 def test_a_program_too_large_for_the_memory_is_one_error(make_ideal):
-    device = make_ideal(memory_bytes=1792 * 2**20)
+    device = make_ideal(memory_bytes=2 * 2**30)
     gates = "rx(0.1) q[0];" * 1_100_000
     error = device.error(qasm2(f"qreg q[2]; creg c[2]; {gates} measure q -> c;"))
     # What is written in Rust ends its process where memory ends, and Python says so.
