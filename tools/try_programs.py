@@ -1,10 +1,11 @@
 """Run every OpenQASM program of a folder through a gateway of its own, and compare with linear algebra.
 
-Usage: ``python tools/try_programs.py FOLDER [--shots N] [--out REPORT.md]``. FOLDER is searched for ``*.qasm``. Each
-program must, on the ideal and on the emulated device, either run or be refused by one line that names the file, line
-and column, what is wrong and what to do. Counts of OpenQASM 2 are compared with `qmio_jupyter.testing.exact` (with
-noise up to 8 qubits, on the circuit that the dry run shows), those of OpenQASM 3 where `EXPECTED` knows the file.
-Exit code 1 if anything disagrees, crashes or is refused without saying where.
+Usage: ``python tools/try_programs.py FOLDER [--calibration qmio|fez|PATH] [--shots N] [--out REPORT.md]``.
+
+FOLDER is searched for ``*.qasm``. Each program must, on the ideal and on the emulated device, either run or be refused
+by one line that names the file, line and column, what is wrong and what to do. Counts of OpenQASM 2 are compared with
+`qmio_jupyter.testing.exact` (with noise up to 8 qubits, on the circuit that the dry run shows), those of OpenQASM 3 too
+where `EXPECTED` knows the file. Exit code 1 if anything disagrees, crashes or is refused without saying where.
 """
 
 from __future__ import annotations
@@ -34,7 +35,7 @@ from qmio_jupyter.testing.openqasm2 import Reader
 from qmio_jupyter.testing.openqasm3 import Compiled
 from qmio_jupyter.testing.samples_of import disagreement, numbered_counts
 
-NOISY = "fake-qmio"
+NOISY = "emulated"
 #: Predicted seconds above which a program gets fewer shots.
 PATIENCE_S = 10.0
 #: Widest program whose noisy counts are compared.
@@ -44,6 +45,8 @@ SETTINGS = f"""
 [[gateway.agents]]
 device = "{NOISY}"
 driver = "emulator"
+[gateway.agents.options]
+calibration = "CALIBRATION"
 [[gateway.agents]]
 device = "ideal"
 driver = "ideal"
@@ -127,6 +130,7 @@ def main() -> int:
     """Check every program; print and return whether all is well."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n", 1)[0])
     parser.add_argument("folder", type=Path)
+    parser.add_argument("--calibration", default="qmio")
     parser.add_argument("--shots", type=int, default=20_000)
     parser.add_argument("--out", type=Path, default=None)
     asked = parser.parse_args()
@@ -134,7 +138,7 @@ def main() -> int:
     with tempfile.TemporaryDirectory() as directory:
         home = Home(Path(directory) / "qmio")
         settings = Path(directory) / "config.toml"
-        settings.write_text(SETTINGS)
+        settings.write_text(SETTINGS.replace("CALIBRATION", asked.calibration))
         client = connect(environ=home.environ(QMIO_CONFIG=str(settings)), start=True, timeout_s=60)
         try:
             record = record_of(client.snapshot(device=NOISY))
@@ -152,7 +156,8 @@ def main() -> int:
             home.stop()
     wrong = [row for row in rows if "WRONG" in row]
     if asked.out is not None:
-        asked.out.write_text("\n".join(rows) + "\n")
+        head = f"# OpenQASM programs on {asked.calibration}, up to {asked.shots} shots each\n\n"
+        asked.out.write_text(f"{head}{chr(10).join(rows)}\n\n{len(rows) - 2} runs, {len(wrong)} wrong.\n")
     print(f"{len(rows) - 2} programs, {len(wrong)} wrong")
     return 1 if wrong or len(rows) == 2 else 0
 

@@ -82,7 +82,7 @@ def _said(problem: Exception) -> str:
         return "what is measured is not assigned to bits"
     if what == "register size error":
         return "what is measured and where it goes differ in size"
-    return what
+    return what.rstrip(".")
 
 
 def _instead(problem: Exception) -> str:
