@@ -228,7 +228,6 @@ class Pool:
             self._idle.remove(slot)
             slot.ticket = ticket
             if slot.worker is not None:
-                ticket.worker = slot.worker
                 ticket.is_given = self._give_at_once(ticket, slot.worker)
             slot.wake.notify()
 
@@ -277,8 +276,6 @@ class Pool:
         with self._lock:
             self._current.pop(ticket.run.task_id, None)
             ticket.worker = None
-            if ticket.clock is not None:
-                self._hand_out()  # the next one's turn, in whatever slot is idle
         if isinstance(outcome, TaskResult):
             ticket.future.set_result(outcome)
         elif ticket.is_stopped:

@@ -21,9 +21,10 @@ def shared():
 
 class TestIdeal(DriverConformance):
     @pytest.fixture
-    def driver(self, request, shared):
+    def driver(self, request):
         if "closing" not in request.node.name:
-            yield shared  # its fork server takes a second to import everything
+            # Its fork server takes a second to import everything; not made just before children are counted.
+            yield request.getfixturevalue("shared")
             return
         driver = registry.make("ideal", self.name, {})
         yield driver

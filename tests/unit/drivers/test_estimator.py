@@ -165,6 +165,17 @@ def test_the_deadline_kills(bench: Bench) -> None:
     assert worker.closed.wait(SOON_S)
 
 
+def test_an_answer_that_comes_with_the_kill_is_too_late(bench: Bench) -> None:
+    """Whatever crossed the kill: the worker is as good as dead, and must not be asked again."""
+    run, future = bench.ask()
+    worker = bench.worker()
+    worker.jobs.get(timeout=SOON_S)
+    worker.kill = lambda: worker.answers.put(Estimated(dry_run=FOUND))  # type: ignore[method-assign]
+    bench.estimator.stop(run.task_id)
+    assert isinstance(future.exception(SOON_S), TaskCancelledError)
+    assert worker.closed.wait(SOON_S)
+
+
 def test_the_deadline_counts_from_the_question_also_for_those_that_wait(bench: Bench) -> None:
     busy = [bench.ask() for _ in range(estimators.SLOTS)]
     workers = [bench.worker() for _ in busy]
