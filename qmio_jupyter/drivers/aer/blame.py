@@ -70,6 +70,8 @@ def explained(problem: Exception, text: str) -> ProgramError:
 
 def _said(problem: Exception) -> str:
     """Return what an exception says, in words of the language."""
+    if isinstance(problem, AttributeError):
+        return "its parts do not go together"  # what it says is about the converter's own objects
     message = str(problem.message if isinstance(problem, QiskitError) else problem)
     what = _PLACE.sub("", " ".join(message.split()))[:300]
     construct = re.match(r"node of type (\w+) is not supported", what)

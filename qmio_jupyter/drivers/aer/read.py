@@ -92,12 +92,17 @@ def _read_qasm2(text: str, max_qubits: int) -> QuantumCircuit:
     except qasm2.QASM2ParseError as problem:
         raise _qasm2_error(str(problem.message), text) from problem
     except BaseException as problem:
+        missing = hints.missing_angle(text) if isinstance(problem, TypeError) else None
+        if missing is not None:
+            raise ProgramError(missing, hint="Correct the named place.", code="program.syntax") from problem
         raise _reader_failed(problem, "program.syntax") from problem
 
 
 def _qasm2_error(message: str, text: str) -> ProgramError:
     found = _PLACE_2.match(message)
     where, what = (f"line {found[1]}, column {int(found[2]) + 1}: ", found[3]) if found else ("", message)
+    if not where and "single equals" in what:
+        where = hints.single_equals(text)
     is_unsupported = "opaque" in what or "include" in what
     return ProgramError(
         f"{where}{what}",

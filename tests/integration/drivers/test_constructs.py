@@ -76,6 +76,7 @@ REFUSED = {
     "bit[2] c; qubit[2] q; q = c;": ("syntax", "qubits cannot be assigned to", "bits"),
     "bit[2] c; c += 1; qubit q;": ("unsupported", "column 11: this expression of bits", "& | ^"),
     "qubit[2] q; let a = q; for int i in [0:1] { let a = q[i]; x a; }": ("unsupported", "column 45: this 'a'", "another name"),
+    "qubit q; bit c; for int i in [q:3 - 1] { x q; }": ("unsupported", "'q:3 - 1' cannot be run here (its parts", "rewrite"),
     "qubit q; rxx(1.0) q;": ("syntax", "gate 'rxx' is not defined", "Did you mean"),
     "qubit[3] data; x date[0];": ("syntax", "'date'", "Did you mean data?"),
     "qubit[3] data; x anc[0];": ("syntax", "'anc'", "declared are data[3]"),

@@ -133,6 +133,24 @@ REFUSED = {
         "program.syntax",
         "line 4, column 3",
     ),
+    "a gate without its angle in OpenQASM 2": (
+        b'OPENQASM 2.0;\ninclude "qelib1.inc";\nqreg q[1];\nrx(cos(0.1)) q[0];\n  ry q[0];',
+        QASM2,
+        "program.syntax",
+        "line 5, column 3: gate ry takes 1 parameter, not 0",
+    ),
+    "a gate without all of its angles in OpenQASM 2": (
+        b'OPENQASM 2.0;\ninclude "qelib1.inc";\nqreg q[1];\nu3(pi/2, -(1+2)) q[0];',
+        QASM2,
+        "program.syntax",
+        "line 4",
+    ),
+    "a lone equals in OpenQASM 2": (
+        b"OPENQASM 2.0;\nqreg q[1];\ncreg c[1];\nif (c = 1) U(0,0,0) q[0];",
+        QASM2,
+        "program.syntax",
+        "line 4, column 7: single equals",
+    ),
     "an opaque gate": (
         b"OPENQASM 2.0;\nopaque secret a;\nqreg q[1];\nsecret q[0];",
         QASM2,
