@@ -7,12 +7,12 @@ alone, so that batches, which are whole blocks, change nothing.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Final
 
 from qiskit import QuantumCircuit
 
-from qmio_jupyter.drivers.aer.direct import Assembled, Engine, Options
+from qmio_jupyter.drivers.aer.direct import Assembled, Counted, Engine, Options
 from qmio_jupyter.drivers.aer.tables import Matrix
 from qmio_jupyter.drivers.seeds import batch_seed
 from qmio_jupyter.model.result import BindingCounts, key_width, pack_counts
@@ -60,9 +60,9 @@ class Blocks:
         self._assembled = engine.assemble(circuit, names, options)
         self._block = block
 
-    def step(self, batch_shots: int | None) -> int:
-        """Return the shots between two looks at the clock: whole blocks, about a batch where one was asked for."""
-        return self._block * max(1, (batch_shots or 0) // self._block)
+    def step(self) -> int:
+        """Return the shots between two looks at the clock: a block."""
+        return self._block
 
     def rows_at_once(self) -> int:
         """Return 1: every block of every binding has a seed of its own."""
@@ -102,7 +102,7 @@ class BlockSampler:
         self._row = row
         self._stream = stream
         self._n_bits = n_bits
-        self._block = block
+        self.block = block
         self._counts: Counter[int] = Counter()
         self._memory: list[bytes] | None = [] if keeps_memory else None
         self._blocks = 0
@@ -110,8 +110,8 @@ class BlockSampler:
 
     def draw(self, shots: int) -> None:
         """Run the next `shots` shots; only the last call may ask for a part of a block."""
-        for start in range(0, shots, self._block):
-            self._run(min(self._block, shots - start))
+        for start in range(0, shots, self.block):
+            self._run(min(self.block, shots - start))
 
     def columns(self) -> BindingCounts:
         """Return what was run so far."""
@@ -119,15 +119,24 @@ class BlockSampler:
         memory = None if self._memory is None else b"".join(self._memory)
         return BindingCounts(shots=self.shots, keys=keys, counts=counts, memory=memory)
 
+    def rows(self, shots: int) -> bytes:
+        """Run the next block and return its outcomes, packed, one after the other, uncounted."""
+        return b"".join(self._shots(self._next(shots, memory=True)))
+
     def _run(self, shots: int) -> None:
-        counted = self._assembled.count(
-            self._row, shots, batch_seed(*self._stream, self._blocks), memory=self._memory is not None
-        )
-        self._blocks += 1
+        counted = self._next(shots, memory=self._memory is not None)
         self.shots += shots
         for outcome, count in counted.counts.items():
             self._counts[int(outcome, 16)] += count
         if self._memory is not None:
-            width = key_width(self._n_bits)
-            known = {text: int(text, 16).to_bytes(width, "little") for text in counted.counts}
-            self._memory.extend(known[text] for text in counted.memory)
+            self._memory.extend(self._shots(counted))
+
+    def _next(self, shots: int, *, memory: bool) -> Counted:
+        seed = batch_seed(*self._stream, self._blocks)
+        self._blocks += 1
+        return self._assembled.count(self._row, shots, seed, memory=memory)
+
+    def _shots(self, counted: Counted) -> Iterator[bytes]:
+        width = key_width(self._n_bits)
+        known = {text: int(text, 16).to_bytes(width, "little") for text in counted.counts}
+        return (known[text] for text in counted.memory)

@@ -141,9 +141,9 @@ class Exact:
         self._number = number
         self._has_parameters = bool(names)
 
-    def step(self, batch_shots: int | None) -> int:
-        """Return the shots between two looks at the clock: a batch where one was asked for."""
-        return STEP_SHOTS if batch_shots is None else batch_shots
+    def step(self) -> int:
+        """Return the shots between two looks at the clock."""
+        return STEP_SHOTS
 
     def rows_at_once(self) -> int:
         """Return how many bindings are worth one call."""

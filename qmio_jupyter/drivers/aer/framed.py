@@ -34,9 +34,9 @@ class Framed:
         self._frames = frames
         self._n_bits = n_bits
 
-    def step(self, batch_shots: int | None) -> int:
-        """Return the shots between two looks at the clock: whole blocks, about a batch where one was asked for."""
-        return BLOCK * max(1, (batch_shots or 0) // BLOCK)
+    def step(self) -> int:
+        """Return the shots between two looks at the clock: a block."""
+        return BLOCK
 
     def rows_at_once(self) -> int:
         """Return 1: every block of every binding has random numbers of its own."""
@@ -76,6 +76,7 @@ class FrameSampler:
         self._counts: Counter[bytes] = Counter()
         self._memory: list[bytes] | None = [] if keeps_memory else None
         self._blocks = 0
+        self.block = BLOCK
         self.shots = 0
 
     def draw(self, shots: int) -> None:
@@ -90,15 +91,18 @@ class FrameSampler:
         memory = None if self._memory is None else b"".join(self._memory)
         return BindingCounts(shots=self.shots, keys=keys, counts=counts, memory=memory)
 
-    def _run(self, shots: int) -> None:
+    def rows(self, shots: int) -> bytes:
+        """Run the next block and return its outcomes, packed, one after the other, uncounted."""
         seed, item, binding = self._stream
         # 2**64 steps of the counter lie between one block's numbers and the next one's.
         random = np.random.Generator(np.random.Philox(counter=(0, self._blocks, binding, item), key=seed))
-        outcomes = self._frames.sample(shots, random)
         self._blocks += 1
+        return self._frames.sample(shots, random).tobytes()
+
+    def _run(self, shots: int) -> None:
+        data = self.rows(shots)
         self.shots += shots
-        width = outcomes.shape[1]
-        data = outcomes.tobytes()
+        width = len(data) // shots
         self._counts.update(data[at : at + width] for at in range(0, len(data), width))
         if self._memory is not None:
             self._memory.append(data)

@@ -68,7 +68,7 @@ class Sampler(Protocol):
 class Way(Protocol):
     """How a plan's shots are made: `exact.Exact` or `blocks.Blocks`."""
 
-    def step(self, batch_shots: int | None) -> int:
+    def step(self) -> int:
         """Return the shots between two looks at the clock."""
         ...
 

@@ -10,6 +10,7 @@ from qmio_jupyter.drivers.aer import binding
 from qmio_jupyter.drivers.aer.planner import Plan, Planner, Sampler
 from qmio_jupyter.drivers.aer.refusals import check_kind, naming
 from qmio_jupyter.drivers.aer.results import SOFTWARE, check_size, item_result
+from qmio_jupyter.drivers.aer.revealing import InBlocks, Revealed
 from qmio_jupyter.drivers.aer.tables import Matrix
 from qmio_jupyter.drivers.pace import Pacer, device_s
 from qmio_jupyter.drivers.workers.pool import RUNNING
@@ -102,14 +103,15 @@ class Runner:
         way = plan.way
         keeps_memory = self._run.spec.options.memory
         seed = self._run.contract.seed
-        step = way.step(self._run.contract.batch_shots if self._pacer.keeps_time else None)
+        step = self._run.contract.batch_shots if self._pacer.keeps_time else way.step()
         samplers: list[Sampler] = []
         for first in range(0, len(matrix), way.rows_at_once()):
             began = time.monotonic()
             some = matrix[first : first + way.rows_at_once()]
             fresh = way.samplers(some, seed, index, first, keeps_memory=keeps_memory)
             self._on_device_s += time.monotonic() - began
-            for sampler in fresh:
+            for made in fresh:
+                sampler = self._revealed(made, plan, item.shots)
                 samplers.append(sampler)
                 self._bindings_begun += 1
                 while sampler.shots < item.shots:
@@ -122,6 +124,13 @@ class Runner:
                     if self._shots_done < self._run.spec.total_shots:
                         self._tell(now, plan, samplers)
         self._done.append(item_result(self._run.spec.options, plan, samplers))
+
+    def _revealed(self, sampler: Sampler, plan: Plan, shots: int) -> Sampler:
+        """Return what makes a binding's shots as the device has them, where the run keeps its clock."""
+        if not (self._pacer.keeps_time and isinstance(sampler, InBlocks)):
+            return sampler
+        n_bits = plan.compiled.circuit.num_clbits
+        return Revealed(sampler, shots, n_bits, keeps_memory=self._run.spec.options.memory)
 
     def _tell(self, now: float, plan: Plan, samplers: Sequence[Sampler]) -> None:
         """Tell the counts so far, if it is time: at most ten times a second, and when their device has them."""

@@ -46,9 +46,9 @@ class Timed:
         self._nominal = nominal
         self._made: Bounded[bytes, Way] = Bounded(_KEPT, 4 * _KEPT)
 
-    def step(self, batch_shots: int | None) -> int:
+    def step(self) -> int:
         """Return the shots between two looks at the clock."""
-        return self._nominal.step(batch_shots)
+        return self._nominal.step()
 
     def rows_at_once(self) -> int:
         """Return 1: each binding is a program of its own."""

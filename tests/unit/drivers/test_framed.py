@@ -37,9 +37,8 @@ def _no_parameters() -> Matrix:
 
 
 def test_batches_change_nothing(framed):
-    step = framed.step(None)
+    step = framed.step()
     assert step == BLOCK
-    assert framed.step(3 * BLOCK + 1) == 3 * BLOCK
     assert drawn(framed, 2 * step + 500) == drawn(framed, step, step, 500)
 
 
