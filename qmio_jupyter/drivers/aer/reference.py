@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import re
 from typing import Final
 
@@ -11,9 +12,10 @@ from qiskit import QuantumCircuit
 from qiskit.exceptions import QiskitError
 from qiskit_qasm3_import import ConversionError
 
-from qmio_jupyter.drivers.aer import blame
+from qmio_jupyter.drivers.aer import blame, guard
 from qmio_jupyter.drivers.aer.converting import convert
 from qmio_jupyter.drivers.aer.lowering import lower
+from qmio_jupyter.drivers.aer.scope import MAX_STATEMENTS
 from qmio_jupyter.errors import ProgramError
 
 _PARSER_PLACE: Final = re.compile(r"^L(\d+):C(\d+): (.*)$", re.DOTALL)
@@ -39,6 +41,7 @@ def read(text: str, max_qubits: int) -> QuantumCircuit:
         ``program.syntax``, ``program.unsupported``, ``program.too_wide`` or ``program.too_large``, naming line
         and column.
     """
+    _check_length(text)
     try:
         return convert(lower(openqasm3.parse(text), max_qubits))
     except QASM3ParsingError as problem:
@@ -49,6 +52,21 @@ def read(text: str, max_qubits: int) -> QuantumCircuit:
         ) from problem
     except _FAILURES as problem:
         raise blame.explained(problem, text) from problem
+
+
+def _check_length(text: str) -> None:
+    """Refuse what would be refused anyway, before the parser takes a minute for it."""
+    if text.count(";") <= MAX_STATEMENTS:
+        return
+    code = guard.blank_comments(text)
+    ends = re.finditer(";", code)
+    beyond = next(itertools.islice(ends, MAX_STATEMENTS, None), None)
+    if beyond is not None:
+        raise ProgramError(
+            f"{guard.place(code, beyond.start())}: the program has more than {MAX_STATEMENTS} statements",
+            hint="Use loops, or send a circuit (QPY), which is read much faster.",
+            code="program.too_large",
+        )
 
 
 def _syntax_error(problem: BaseException) -> ProgramError:

@@ -133,6 +133,12 @@ REFUSED = {
         "program.syntax",
         "line 4, column 3",
     ),
+    "more statements than anybody writes": (
+        b"OPENQASM 3.0;\nqubit[2] q;\n" + b"inv @ U(0, 0, 0) q;\n" * 200_000,
+        QASM3,
+        "program.too_large",
+        "line 200001, column 19: the program has more than 200000 statements",
+    ),
     "a gate without its angle in OpenQASM 2": (
         b'OPENQASM 2.0;\ninclude "qelib1.inc";\nqreg q[1];\nrx(cos(0.1)) q[0];\n  ry q[0];',
         QASM2,
