@@ -199,8 +199,12 @@ class _Walk:
         """Add an operation of a branch."""
         operation = step.operation
         wires = [self._wire[qubit] for qubit in step.qubits]
-        if not step.qubits or not condition.values:
+        if not condition.values:
             return
+        if not step.qubits:
+            if isinstance(operation, Gate):
+                return  # a phase of everything: nothing sees it where an outcome decides on it
+            raise NotSimpleError(operation.name)  # an assignment to classical bits
         if set(wires) & set(condition.wires) or getattr(operation, "is_parameterized", bool)():
             raise NotSimpleError(operation.name)
         together = [*wires, *condition.wires]

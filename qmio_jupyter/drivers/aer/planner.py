@@ -13,6 +13,7 @@ from qiskit import QuantumCircuit
 from qiskit.circuit import CONTROL_FLOW_OP_NAMES
 
 from qmio_jupyter.drivers.aer import blocks, exact, templates
+from qmio_jupyter.drivers.aer.anchoring import anchored
 from qmio_jupyter.drivers.aer.blocks import Blocks
 from qmio_jupyter.drivers.aer.bounded import Bounded
 from qmio_jupyter.drivers.aer.compiling import compile_for
@@ -188,7 +189,7 @@ class Planner:
         )
         found = self._compiled.get(key)
         if found is None:
-            source = read_program(program, self._max_qubits)
+            source = anchored(read_program(program, self._max_qubits))
             is_plain = run.snapshot is None and options.optimization_level is None
             made = templates.template(source) if is_run and is_plain else None
             if made is None:
@@ -227,9 +228,11 @@ class Planner:
         if plan is None:
             plan = self._make(compiled, choice)
             self._plans.keep(key, plan, weight)
-            usual = self._choose(compiled, method.NOMINAL_SHOTS, 1, seconds)
-            if (usual.method, usual.form) == key[1:]:
-                self._plans.keep((compiled.number, "", ""), plan, weight)
+            # Where the usual number of shots does not fit, there is no usual way: she asked for what does.
+            with contextlib.suppress(ProgramError):
+                usual = self._choose(compiled, method.NOMINAL_SHOTS, 1, seconds)
+                if (usual.method, usual.form) == key[1:]:
+                    self._plans.keep((compiled.number, "", ""), plan, weight)
         return plan
 
     def choose(self, compiled: Compiled, item: Item, seconds: float) -> Choice:
