@@ -7,11 +7,11 @@ from importlib.metadata import version
 from typing import Final
 
 from qmio_jupyter._version import __version__
-from qmio_jupyter.drivers.aer.planner import Plan, Sampler
+from qmio_jupyter.drivers.aer.planner import Plan
 from qmio_jupyter.drivers.sizes import RESULT_BYTES
 from qmio_jupyter.drivers.workers import deaths
 from qmio_jupyter.errors import LimitError
-from qmio_jupyter.model.result import ItemResult, key_width
+from qmio_jupyter.model.result import BindingCounts, ItemResult, key_width
 from qmio_jupyter.model.task import StalePolicy, TaskOptions
 from qmio_jupyter.ports import Run
 
@@ -22,12 +22,12 @@ SOFTWARE: Final = (
 )
 
 
-def item_result(options: TaskOptions, plan: Plan, samplers: Sequence[Sampler]) -> ItemResult:
-    """Return what an item has recorded so far."""
+def item_result(options: TaskOptions, plan: Plan, counts: Sequence[BindingCounts]) -> ItemResult:
+    """Return what an item has recorded so far, by binding."""
     return ItemResult(
         n_bits=plan.compiled.circuit.num_clbits,
         registers=plan.compiled.registers,
-        bindings=tuple([sampler.columns() for sampler in samplers]),
+        bindings=tuple(counts),
         notes=(*plan.notes, *_warnings(options, is_device=plan.compiled.device is not None)),
     )
 

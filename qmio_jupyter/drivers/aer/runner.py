@@ -15,7 +15,7 @@ from qmio_jupyter.drivers.aer.tables import Matrix
 from qmio_jupyter.drivers.pace import Pacer, device_s
 from qmio_jupyter.drivers.workers.pool import RUNNING
 from qmio_jupyter.model.device import CostModel
-from qmio_jupyter.model.result import ItemResult, TaskResult
+from qmio_jupyter.model.result import BindingCounts, ItemResult, TaskResult
 from qmio_jupyter.ports import Run
 
 #: Partial results per second, at most.
@@ -104,7 +104,8 @@ class Runner:
         keeps_memory = self._run.spec.options.memory
         seed = self._run.contract.seed
         step = self._run.contract.batch_shots if self._pacer.keeps_time else way.step()
-        samplers: list[Sampler] = []
+        # Of a binding that has all its shots only the counts are kept: what it drew from may be large.
+        counts: list[BindingCounts] = []
         for first in range(0, len(matrix), way.rows_at_once()):
             began = time.monotonic()
             some = matrix[first : first + way.rows_at_once()]
@@ -112,7 +113,6 @@ class Runner:
             self._on_device_s += time.monotonic() - began
             for made in fresh:
                 sampler = self._revealed(made, plan, item.shots)
-                samplers.append(sampler)
                 self._bindings_begun += 1
                 while sampler.shots < item.shots:
                     before = sampler.shots
@@ -122,8 +122,9 @@ class Runner:
                     self._on_device_s += now - began
                     self._shots_done += sampler.shots - before
                     if self._shots_done < self._run.spec.total_shots:
-                        self._tell(now, plan, samplers)
-        self._done.append(item_result(self._run.spec.options, plan, samplers))
+                        self._tell(now, plan, counts, sampler)
+                counts.append(sampler.columns())
+        self._done.append(item_result(self._run.spec.options, plan, counts))
 
     def _revealed(self, sampler: Sampler, plan: Plan, shots: int) -> Sampler:
         """Return what makes a binding's shots as the device has them, where the run keeps its clock."""
@@ -132,7 +133,7 @@ class Runner:
         n_bits = plan.compiled.circuit.num_clbits
         return Revealed(sampler, shots, n_bits, keeps_memory=self._run.spec.options.memory)
 
-    def _tell(self, now: float, plan: Plan, samplers: Sequence[Sampler]) -> None:
+    def _tell(self, now: float, plan: Plan, counts: Sequence[BindingCounts], sampler: Sampler) -> None:
         """Tell the counts so far, if it is time: at most ten times a second, and when their device has them."""
         if self._pacer.keeps_time:
             now += max(0.0, self._pacer.due_in(self._bindings_begun, self._shots_done))
@@ -140,7 +141,7 @@ class Runner:
             return
         self._pacer.wait(self._bindings_begun, self._shots_done)
         began = time.monotonic()
-        items = [*self._done, item_result(self._run.spec.options, plan, samplers)]
+        items = [*self._done, item_result(self._run.spec.options, plan, [*counts, sampler.columns()])]
         self._on_partial(self._result(items, is_final=False))
         # Millions of outcomes take long to pack: never more than a tenth of the time goes into partial counts.
         now = time.monotonic()
