@@ -29,19 +29,20 @@ class Step:
     Attributes
     ----------
     name : str
-        ``gate``, ``measure``, ``reset``, ``delay`` or ``if``.
+        ``gate``, ``measure``, ``reset``, ``delay``, ``if`` or ``set``.
     qubits : tuple of int
         Which it acts on; the first is the matrix's least significant.
     matrix : array, shape (2**k, 2**k), or None
         Of a gate.
     bit : int
-        Classical bit of a measurement.
+        Classical bit of a measurement, or the one that is set.
     label : str
         The gate's name, for the noise that follows it.
     seconds : float
         Of a delay.
     condition : tuple of (tuple of int, int)
-        Of an ``if``: bits, least significant first, and the value they must have.
+        Of an ``if``: bits, least significant first, and the value they must have. Of a ``set``: bits whose parity the
+        bit becomes, turned over if the value is 1.
     inner : tuple of Step
         Of an ``if``.
     """
@@ -108,10 +109,17 @@ def _split(steps: Sequence[Step]) -> tuple[list[Step], list[Step]]:
             late.append(step)
         else:
             early.append(step)
-        for part in (step, *step.inner):
+        for part in _parts(step):
             qubits.update(part.qubits)
-            bits.update({part.bit} if part.name == "measure" else part.condition[0])
+            bits.update(part.condition[0] if part.bit < 0 else (*part.condition[0], part.bit))
     return early[::-1], late[::-1]
+
+
+def _parts(step: Step) -> Iterable[Step]:
+    """Return a step and all that is inside it."""
+    yield step
+    for inner in step.inner:
+        yield from _parts(inner)
 
 
 def _do(
@@ -129,6 +137,9 @@ def _do(
             for inner in step.inner if value == step.condition[1] else ():
                 branches = [b for old, s in branches for b in _do(inner, old, s, n, noise, readout)]
             return branches
+        case "set":
+            value = (sum(bits >> bit & 1 for bit in step.condition[0]) + step.condition[1]) & 1
+            return [(bits & ~(1 << step.bit) | value << step.bit, state)]
         case "measure":
             (qubit,) = step.qubits
             error = readout.get(qubit, np.eye(2))
