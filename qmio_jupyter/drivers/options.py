@@ -86,7 +86,11 @@ class Options:
 
     def flag(self, name: str, *, default: str = "no") -> bool:
         """Return whether a yes-or-no option is on; absent means `default`."""
-        return self.text(name, default, among=("yes", "no", "true", "false", "1", "0")) in ("yes", "true", "1")
+        return self.text(name, default, among=("yes", "no", "true", "false", "1", "0")) in (
+            "yes",
+            "true",
+            "1",
+        )
 
     def _wrong(self, message: str, hint: str) -> QmioError:
         if self._is_user:
