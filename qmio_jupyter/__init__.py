@@ -15,7 +15,6 @@ from qmio_jupyter._version import __version__
 #: The function twins; they live in ``notebook.api`` and are loaded at first use.
 _TWINS = (
     "attach",
-    "calibration",
     "cancel",
     "compare",
     "configure",
@@ -25,6 +24,7 @@ _TWINS = (
     "result",
     "run",
     "session",
+    "snapshot",
     "status",
     "tasks",
     "verify",

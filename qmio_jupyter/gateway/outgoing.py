@@ -82,7 +82,7 @@ class Outgoing:
                         self._watchers.drop(connection)
                 case _:
                     outputs += self._answer(effect, epoch, tenant, change)
-        return Turn(tuple(step.records), tuple(outputs))
+        return Turn(tuple(step.records), _in_order_of_hurry(outputs))
 
     def _answer(
         self, effect: fx.Reply, epoch: int, tenant: Tenant | None, change: Change | None
@@ -153,6 +153,22 @@ class Outgoing:
             snapshot_id=effect.contract.snapshot_id,
             is_repeatable=effect.is_repeatable,
         )
+
+
+def _in_order_of_hurry(outputs: Sequence[Output]) -> tuple[Output, ...]:
+    """Return outputs with dispatches first and word that a claim is recorded last: nobody waits for that one.
+
+    What one connection is to hear keeps its order.
+    """
+    first: list[Output] = []
+    rest: list[Output] = []
+    last: list[Output] = []
+    for output in outputs:
+        is_first = isinstance(output, Ship) and all(o.connection != output.connection for o in (*rest, *last))
+        is_last = isinstance(output, Send) and isinstance(output.packet.envelope.body, m.ClaimRecorded)
+        is_after = any(o.connection == output.connection for o in last)
+        (first if is_first else last if is_last or is_after else rest).append(output)
+    return (*first, *rest, *last)
 
 
 def _final_result(records: Sequence[Record], task_id: TaskId) -> TaskResult | None:

@@ -37,7 +37,7 @@ TWINS = (
     "result",
     "devices",
     "device",
-    "calibration",
+    "snapshot",
     "compare",
     "replay",
     "verify",
@@ -205,8 +205,8 @@ def device(name: str | None = None) -> DeviceView:
     return link.client().device(name or link.defaults().device)
 
 
-def calibration(name: str | None = None) -> Snapshot:
-    """Return a device's current snapshot; the twin of ``%qpu calibration``.
+def snapshot(name: str | None = None) -> Snapshot:
+    """Return a device's current snapshot; the twin of ``%qpu calibration`` (`calibration` is a room).
 
     Raises
     ------

@@ -164,10 +164,10 @@ class QpuMagics(Magics):
         self._show(table.device_text(api.device(values["device"])))
 
     def _do_calibration(self, values: Mapping[str, Any]) -> None:
-        snapshot = api.calibration(values["device"])
+        snapshot = api.snapshot(values["device"])
         self._show(
             f"snapshot {snapshot.snapshot_id} of {snapshot.device}, taken {table.moment(snapshot.taken_ms)}\n"
-            f"{len(snapshot.data)} bytes: qmio_jupyter.calibration({snapshot.device!r}).data"
+            f"{len(snapshot.data)} bytes: qmio_jupyter.snapshot({snapshot.device!r}).data"
         )
 
     def _do_compare(self, values: Mapping[str, Any]) -> None:

@@ -176,7 +176,7 @@ def test_lines_about_devices_gateway_and_session(kernel: Any) -> None:
     assert "device options" in kernel.run("%qpu device echo").ok().text
     assert "sqlite" in kernel.run("%qpu status").ok().text
     assert "local/" in kernel.run("%qpu session").ok().text
-    assert "qmio_jupyter.calibration('fake-qmio')" in kernel.run("%qpu calibration").ok().text
+    assert "qmio_jupyter.snapshot('fake-qmio')" in kernel.run("%qpu calibration").ok().text
     assert kernel.run("%qpu calibration ideal").errors[0]["ename"] == "NotYetError"
 
 

@@ -49,6 +49,24 @@ def test_a_small_result_is_delivered_with_the_end_to_the_owner_who_asked(ana, ke
     assert len([e for e in ana.bodies(1, m.TaskEvent) if e.view.state is TaskState.COMPLETED]) == 1
 
 
+def test_who_waits_is_served_first(ana, keys):
+    ana.announce(credit=1)
+    ana.sent.clear()
+    first = ana.submit()
+    kinds = [type(p.envelope.body) for c, p in ana.sent]
+    assert kinds.index(m.ClaimDispatch) < kinds.index(m.TaskAccepted)
+    ana.submit()
+    ref = ana.bodies(9, m.ClaimDispatch)[0].ref
+    assert ref.task_id == first
+    ana.sent.clear()
+    ana.finish(ref)
+    kinds = [(c, type(p.envelope.body)) for c, p in ana.sent]
+    # The user's event, before the agent's own; and what the agent hears is in the order of its decisions.
+    assert (
+        kinds.index((1, m.TaskEvent)) < kinds.index((9, m.ClaimRecorded)) < kinds.index((9, m.ClaimDispatch))
+    )
+
+
 def test_a_large_result_is_left_to_be_asked_for(ana, keys, monkeypatch):
     monkeypatch.setattr("qmio_jupyter.gateway.outgoing.DELIVER_BYTES", -1)
     ana.announce()

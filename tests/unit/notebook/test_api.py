@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import pkgutil
 from typing import Any
 
 import msgspec
@@ -23,7 +24,9 @@ BELL = "OPENQASM 3.0;\nqubit[2] q;\n"
 
 
 def test_every_subcommand_has_a_twin_at_the_top() -> None:
-    words = {s.word for s in SUBCOMMANDS} - {"help", "config"} | {"configure"}
+    # `config` and `calibration` are rooms: a twin of that name would be hidden by the first import of its room.
+    words = {s.word for s in SUBCOMMANDS} - {"help", "config", "calibration"} | {"configure", "snapshot"}
+    assert not words & {module.name for module in pkgutil.iter_modules(qmio_jupyter.__path__)}
     assert set(api.TWINS) == words
     for word in words:
         assert getattr(qmio_jupyter, word) is getattr(api, word)
@@ -125,7 +128,7 @@ def test_devices_and_session(fake: Any) -> None:
 
 def test_what_is_not_there_yet(fake: Any) -> None:
     for call in (
-        qmio_jupyter.calibration,
+        qmio_jupyter.snapshot,
         lambda: qmio_jupyter.replay("t-1"),
         lambda: qmio_jupyter.verify("t-1"),
         lambda: qmio_jupyter.run(BELL, snapshot="abcdef"),
