@@ -180,6 +180,17 @@ class Home:
         path = self.places.state / "gateway.jsonl"
         return [msgspec.json.decode(line) for line in path.read_bytes().splitlines()]
 
+    def log_after(self, client):
+        """Return the log once it holds what was asked before: lines are written a moment later, in order."""
+
+        def lists():
+            return sum(line.get("tag") == "task.list" for line in self.log())
+
+        before = lists()
+        client.tasks(1)
+        wait_until(lambda: lists() > before, "the request's own line is written")
+        return self.log()
+
     def dealer(self, keys: KeyPair):
         """Return a raw conversation under other keys than the user's."""
         written = connection.read(self.places.connection_file)

@@ -87,7 +87,11 @@ def test_a_finish_during_the_outage_is_recorded_afterwards(home):
     switch.unlink()
     assert handle.wait(60).state is TaskState.COMPLETED
     assert handle.result(30).shots_done == 100
-    ends = [line for line in home.log() if line["event"] == "transition" and line["after"] == "completed"]
+    ends = [
+        line
+        for line in home.log_after(client)
+        if line["event"] == "transition" and line["after"] == "completed"
+    ]
     assert len(ends) == 1
 
 

@@ -34,9 +34,8 @@ def start(home, lose):
 
 
 def watches(home, client, task_id):
-    # A line is written just after its answer is sent, and before the next request is looked at.
-    client.gateway()
-    return [line for line in home.log() if line.get("tag") == "task.watch" and line["task_id"] == task_id]
+    log = home.log_after(client)
+    return [line for line in log if line.get("tag") == "task.watch" and line["task_id"] == task_id]
 
 
 def test_a_gap_in_the_revisions_makes_the_client_ask(home):

@@ -99,7 +99,8 @@ class Kernel:
         import ast
 
         outcome = self.run(f"print(repr({expression}))").ok()
-        return ast.literal_eval(outcome.text.strip())
+        # The first use of a kernel may say that a gateway is started.
+        return ast.literal_eval(outcome.text.strip().splitlines()[-1])
 
     def interrupt(self) -> None:
         """Interrupt as a front end's stop button does."""
