@@ -104,25 +104,23 @@ def _take_note(device: Device, message: Announce, before: Agent | None) -> None:
 def _update_row(state: State, device: Device, message: Announce, draft: Draft) -> None:
     row = replace(device.row, description=message.description, state=_state_of(device))
     snapshot = message.snapshot
-    if snapshot is not None and _supersedes(snapshot, message.incarnation, row):
+    if snapshot is not None and _supersedes(snapshot, row):
         if snapshot.snapshot_id != row.snapshot_id:
             draft.records.append(SnapshotSaved(snapshot=snapshot))
         row = replace(
             row,
             snapshot_id=snapshot.snapshot_id,
             snapshot_ms=snapshot.taken_ms,
-            snapshot_incarnation=max(row.snapshot_incarnation, message.incarnation),
         )
     _save_row(state, device, row, draft)
 
 
-def _supersedes(snapshot: Snapshot, incarnation: int, row: DeviceRow) -> bool:
+def _supersedes(snapshot: Snapshot, row: DeviceRow) -> bool:
     """Return whether a snapshot is the device's current one from now on.
 
-    The newest is, whoever announces it; an agent that comes back with what it had changes nothing. One started
-    since may bring an older one: it was configured anew.
+    The newest is, whoever announces it; an agent that comes back with what it had changes nothing.
     """
-    return snapshot.taken_ms >= (row.snapshot_ms or 0) or incarnation > row.snapshot_incarnation
+    return snapshot.taken_ms >= (row.snapshot_ms or 0)
 
 
 def _save_row(state: State, device: Device, row: DeviceRow, draft: Draft) -> None:

@@ -130,8 +130,6 @@ class DeviceRow(msgspec.Struct, frozen=True, kw_only=True):
     state: DeviceState
     snapshot_id: Digest | None = None
     snapshot_ms: int | None = None
-    #: The latest start (its incarnation) of an agent that brought a snapshot.
-    snapshot_incarnation: int = 0
     model: DurationModel = DurationModel()
 
 

@@ -34,8 +34,6 @@ ALL = FIGURES | {
     "ghz5": small,
     "wide": wide,
 }
-#: Those measured once more with `gateway.early_dispatch`.
-EARLY = {"loop": dependent, "sampler": bell_sampler}
 
 
 def versions() -> dict[str, str]:
@@ -86,15 +84,10 @@ def main() -> int:
         for figure in new:
             print(f"  {figure.name}: {figure.value:.3g} {figure.unit}", file=sys.stderr, flush=True)
 
-    with tempfile.TemporaryDirectory(prefix="qmio-bench-") as home:
-        with Product(Path(home)) as product:
-            for name, make in ALL.items():
-                if options.only in name:
-                    add(make(product, scale))
-        with Product(Path(home), "[gateway]\nearly_dispatch = true\n") as product:
-            for name, again in EARLY.items():
-                if options.only in name:
-                    add(again(product, scale, ", early dispatch"))
+    with tempfile.TemporaryDirectory(prefix="qmio-bench-") as home, Product(Path(home)) as product:
+        for name, make in ALL.items():
+            if options.only in name:
+                add(make(product, scale))
     print(table(figures))
     now = dt.datetime.now(dt.UTC)
     out = Path("bench-results") / f"{now:%Y-%m-%d}.json"

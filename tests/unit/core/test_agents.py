@@ -66,17 +66,6 @@ def test_announcing(bench: Bench):
     assert bench.core.devices(None)[0].snapshot_id == shot.snapshot_id
 
 
-def test_an_agent_started_since_may_bring_an_older_snapshot(bench: Bench):
-    newer, older = snapshot("dev", 5), snapshot("dev", 1)
-    bench.agent("first", snapshot=newer, incarnation=10)
-    bench.agent("second", snapshot=older, incarnation=11)  # configured anew
-    assert bench.core.devices(None)[0].snapshot_id == older.snapshot_id
-    bench.agent("first", snapshot=newer, incarnation=10)  # a new measurement counts, whoever brings it
-    assert bench.core.devices(None)[0].snapshot_id == newer.snapshot_id
-    bench.agent("second", snapshot=older, incarnation=11)  # coming back with what it had changes nothing
-    assert bench.core.devices(None)[0].snapshot_id == newer.snapshot_id
-
-
 def test_who_may_not_announce(bench: Bench):
     bench.agent()
     request = Announce(
