@@ -92,7 +92,7 @@ class WatchedCalibration:
             raise wrong(
                 str(path),
                 "it was taken before the calibration in use",
-                "Start the agent again to go back to it.",
+                "Take a new one, or give it a later date, to go back to its values.",
             )
 
 
