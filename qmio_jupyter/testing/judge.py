@@ -189,17 +189,11 @@ class Judge:
     def _dispatch_leaves(self, body: m.ClaimDispatch) -> None:
         disk = self.world.disk
         ref = body.ref
-        if (ref.task_id, ref.epoch, ref.attempt) not in disk.claims and not self._outruns(body.spec.device):
+        if (ref.task_id, ref.epoch, ref.attempt) not in disk.claims:
             raise Violation("commit first", f"{ref} is dispatched, but not on disk")
         task = disk.task(ref.task_id, None)
         if task is not None and task.ref == ref and task.contract != body.contract:
             raise Violation("contract", f"{ref} is dispatched with another contract")
-
-    def _outruns(self, device: str) -> bool:
-        """Return whether a dispatch to a device may leave before its commit, in this world."""
-        return self.world.outruns and any(
-            d.name == device and d.description.repeatable for d in self.world.devices
-        )
 
     def _on_disk(self, view: TaskView) -> None:
         state = self.world.disk.history.get((view.task_id, view.revision))
@@ -271,7 +265,7 @@ class Judge:
         self.world.coverage.counts["runs"] += 1
         disk = self.world.disk
         owner = disk.claims.get((ref.task_id, ref.epoch, ref.attempt))
-        if owner != agent.name and not (owner is None and self._outruns(run.spec.device)):
+        if owner != agent.name:
             raise Violation("claim", f"{agent.name} runs {ref}, which is {owner}'s")
         before = self.runs.get(ref)
         if before is not None:

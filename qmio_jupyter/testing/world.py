@@ -60,9 +60,6 @@ class World:
         self._faults = 0
         self._base_weather = (rng.choice((0.0, 0.0, 0.03)), rng.choice((0.0, 0.05)), rng.choice((0.0, 0.1)))
 
-        #: Whether dispatches to the emulator may leave before their commit: not before seeds 22388 and 62892 of
-        #: a world that draws it here are sound (docs/adr/0013).
-        self.outruns = False
         self.disk = Disk()
         self.judge = Judge(self)
         self.network = Network(
