@@ -5,7 +5,7 @@ from __future__ import annotations
 import click
 
 from qmio_jupyter.cli.shared import client_for, emit, json_option, plain, timeout_option
-from qmio_jupyter.notebook.table import device_text, devices_text
+from qmio_jupyter.display.table import device_text, devices_text
 
 
 @click.command()

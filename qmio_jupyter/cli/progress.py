@@ -10,9 +10,9 @@ from typing import Self
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeElapsedColumn
 
+from qmio_jupyter.display.status import status_text
 from qmio_jupyter.model.result import TaskResult
 from qmio_jupyter.model.task import TaskView
-from qmio_jupyter.notebook.status import status_text
 
 #: Shorter runs show no bar.
 AFTER_S = 1.0

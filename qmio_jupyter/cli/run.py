@@ -18,13 +18,13 @@ from qmio_jupyter.client.flows import ESTIMATE_S
 from qmio_jupyter.client.spec import build_spec, snapshot_named
 from qmio_jupyter.client.sync import Client, TaskHandle, mint_task_id
 from qmio_jupyter.config import settings
+from qmio_jupyter.display.dry_run import dry_run_text
+from qmio_jupyter.display.table import result_text
 from qmio_jupyter.errors import QmioError
 from qmio_jupyter.model.program import Program
 from qmio_jupyter.model.task import MAX_SHOTS, StalePolicy, TaskOptions, TaskSpec
 from qmio_jupyter.notebook.binding import matrix
-from qmio_jupyter.notebook.dry_run import dry_run_text
 from qmio_jupyter.notebook.options import LONGEST_LABEL
-from qmio_jupyter.notebook.table import result_text
 
 #: How long an interrupted run waits for the cancellation to be accepted.
 _CANCEL_S = 5.0

@@ -5,7 +5,7 @@ from __future__ import annotations
 import click
 
 from qmio_jupyter.cli.shared import client_for, emit, json_option, task_document, timeout_option
-from qmio_jupyter.notebook.table import task_text
+from qmio_jupyter.display.table import task_text
 
 
 @click.command()

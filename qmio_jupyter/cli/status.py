@@ -8,8 +8,8 @@ from qmio_jupyter.cli.shared import client_for, emit, json_option, plain, timeou
 from qmio_jupyter.cli.stopping import running
 from qmio_jupyter.config import settings
 from qmio_jupyter.config.places import places
+from qmio_jupyter.display.table import devices_text, gateway_text
 from qmio_jupyter.errors import GatewayError
-from qmio_jupyter.notebook.table import devices_text, gateway_text
 
 
 @click.command()

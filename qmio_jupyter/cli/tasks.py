@@ -5,8 +5,8 @@ from __future__ import annotations
 import click
 
 from qmio_jupyter.cli.shared import client_for, emit, json_option, task_document, timeout_option
+from qmio_jupyter.display.table import tasks_text
 from qmio_jupyter.model.task import TaskState
-from qmio_jupyter.notebook.table import tasks_text
 
 
 @click.command()

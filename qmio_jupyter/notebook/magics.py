@@ -10,12 +10,14 @@ from typing import TYPE_CHECKING, Any
 
 from IPython.core.magic import Magics, line_cell_magic, magics_class, needs_local_scope, no_var_expand
 
+from qmio_jupyter.display import table
+from qmio_jupyter.display.dry_run import dry_run_text
+from qmio_jupyter.display.text import moment
 from qmio_jupyter.errors import UsageError
-from qmio_jupyter.notebook import api, link, table
+from qmio_jupyter.notebook import api, link
 from qmio_jupyter.notebook import run as running
 from qmio_jupyter.notebook.binding import evaluate
 from qmio_jupyter.notebook.circuits import as_programs, body_value
-from qmio_jupyter.notebook.dry_run import dry_run_text
 from qmio_jupyter.notebook.grammar import Command, RunOptions, help_text, parse_cell, parse_line
 from qmio_jupyter.notebook.screen import screen_for
 
@@ -166,7 +168,7 @@ class QpuMagics(Magics):
     def _do_calibration(self, values: Mapping[str, Any]) -> None:
         snapshot = api.snapshot(values["device"])
         self._show(
-            f"snapshot {snapshot.snapshot_id} of {snapshot.device}, taken {table.moment(snapshot.taken_ms)}\n"
+            f"snapshot {snapshot.snapshot_id} of {snapshot.device}, taken {moment(snapshot.taken_ms)}\n"
             f"{len(snapshot.data)} bytes: qmio_jupyter.snapshot({snapshot.device!r}).data"
         )
 

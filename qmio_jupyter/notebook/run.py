@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from qmio_jupyter.client.spec import snapshot_named
+from qmio_jupyter.display.status import status_text
+from qmio_jupyter.display.table import result_text
 from qmio_jupyter.errors import DeadlineError, GatewayError, QmioError
 from qmio_jupyter.model.device import DeviceView
 from qmio_jupyter.model.dry_run import DryRun
@@ -18,8 +20,7 @@ from qmio_jupyter.model.program import Program
 from qmio_jupyter.model.task import StalePolicy, TaskOptions, TaskSpec, TaskState
 from qmio_jupyter.notebook.circuits import to_submission
 from qmio_jupyter.notebook.grammar import RunOptions
-from qmio_jupyter.notebook.status import Screen, StatusLine, status_text
-from qmio_jupyter.notebook.table import result_text
+from qmio_jupyter.notebook.status import Screen, StatusLine
 
 if TYPE_CHECKING:
     from qmio_jupyter.client.sync import Client

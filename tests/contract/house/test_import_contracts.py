@@ -25,6 +25,8 @@ PLANTED = [
     ("The daemon knows no quantum SDK, no driver, no notebook", "store/sqlite.py", "import numpy"),
     ("Front doors know only the client", "notebook/grammar.py", "import qmio_jupyter.gateway.desk"),
     ("Front doors know only the client", "notebook/grammar.py", "import qmio_jupyter.core.task"),
+    ("Pages are pure", "display/table.py", "import time"),
+    ("Pages are pure", "display/table.py", "import qmio_jupyter.config.settings"),
     ("The client carries no server parts", "client/protocol.py", "import sqlite3"),
     ("The client carries no server parts", "client/protocol.py", "import qiskit"),
     ("Only the daemon's command imports the daemon", "cli/main.py", "import qmio_jupyter.gateway.desk"),

@@ -8,9 +8,9 @@ import msgspec
 import pytest
 
 import qmio_jupyter
+from qmio_jupyter.display.dry_run import MOST_LINES, dry_run_text
 from qmio_jupyter.errors import NotYetError, ProgramError
 from qmio_jupyter.model.dry_run import DryRun, DryRunItem
-from qmio_jupyter.notebook.dry_run import MOST_LINES, dry_run_text
 
 BELL = (
     'OPENQASM 3.0;\ninclude "stdgates.inc";\nqubit[2] q;\nbit[2] c;\n'

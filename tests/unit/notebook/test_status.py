@@ -8,9 +8,11 @@ from typing import Any
 import msgspec
 import pytest
 
+from qmio_jupyter.display.status import status_text
+from qmio_jupyter.display.text import duration, plain
 from qmio_jupyter.model.task import Estimate, TaskState, TaskView
 from qmio_jupyter.notebook.screen import PlainScreen, QuietScreen, screen_for
-from qmio_jupyter.notebook.status import StatusLine, duration, plain, status_text
+from qmio_jupyter.notebook.status import StatusLine
 
 VIEW = TaskView(
     task_id="t-1",

@@ -9,6 +9,7 @@ from typing import Any
 import msgspec
 import pytest
 
+from qmio_jupyter.display import table, text
 from qmio_jupyter.model.result import (
     BindingCounts,
     ItemResult,
@@ -18,7 +19,6 @@ from qmio_jupyter.model.result import (
     pack_counts,
 )
 from qmio_jupyter.model.task import ErrorInfo, Stamp, TaskState, TaskView
-from qmio_jupyter.notebook import table
 
 VIEW = TaskView(
     task_id="t-1",
@@ -178,13 +178,13 @@ def test_task_tells_its_timeline_and_error() -> None:
 
 
 def test_align_pads_and_strips() -> None:
-    assert table.align(("a", "n"), [("xx", "1"), ("y", "22")], right=(1,)) == "a    n\nxx   1\ny   22"
-    assert table.align(("a", "b"), [("x", "")]) == "a  b\nx"
+    assert text.align(("a", "n"), [("xx", "1"), ("y", "22")], right=(1,)) == "a    n\nxx   1\ny   22"
+    assert text.align(("a", "b"), [("x", "")]) == "a  b\nx"
 
 
 def test_the_tables_need_no_ipython() -> None:
     script = (
-        "import sys\nimport qmio_jupyter.notebook.table\n"
+        "import sys\nimport qmio_jupyter.display.table\n"
         "assert not {'IPython', 'zmq', 'qiskit', 'numpy'} & set(sys.modules)\n"
     )
     subprocess.run([sys.executable, "-c", script], check=True, timeout=60)
@@ -192,4 +192,4 @@ def test_the_tables_need_no_ipython() -> None:
 
 @pytest.mark.parametrize("ms", [0, 1_800_000_000_000])
 def test_moment_is_local_time(ms: int) -> None:
-    assert len(table.moment(ms)) == 19
+    assert len(text.moment(ms)) == 19

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+from qmio_jupyter.display.table import MOST_BLOCKS
+from qmio_jupyter.display.text import duration, facts, plain
 from qmio_jupyter.model.dry_run import DryRun, DryRunItem
-from qmio_jupyter.notebook.status import duration, plain
-from qmio_jupyter.notebook.table import MOST_BLOCKS, facts
 
 #: Lines of one compiled circuit that a cell shows.
 MOST_LINES = 40

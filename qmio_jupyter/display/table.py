@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import datetime
 from typing import TYPE_CHECKING
 
+from qmio_jupyter.display.text import align, duration, facts, moment, plain
 from qmio_jupyter.model.access import Session
 from qmio_jupyter.model.device import DeviceDescription, DeviceView
 from qmio_jupyter.model.result import ItemResult, TaskResult, outcomes
 from qmio_jupyter.model.task import TaskView
-from qmio_jupyter.notebook.status import duration, plain
 
 if TYPE_CHECKING:
     from qmio_jupyter.wire.messages import GatewayState
@@ -20,19 +19,6 @@ MOST_OUTCOMES = 16
 #: Blocks (one item and one binding) that a cell shows.
 MOST_BLOCKS = 8
 _BAR = 30
-
-
-def align(header: Sequence[str], rows: Sequence[Sequence[str]], right: Sequence[int] = ()) -> str:
-    """Return a table with one space-aligned line per row, under `header`; `right` columns end flush."""
-    lines = [list(map(plain, header)), *(list(map(plain, row)) for row in rows)]
-    widths = [max(len(line[i]) for line in lines) for i in range(len(header))]
-    return "\n".join(
-        "  ".join(
-            cell.rjust(width) if i in right else cell.ljust(width)
-            for i, (cell, width) in enumerate(zip(line, widths, strict=True))
-        ).rstrip()
-        for line in lines
-    )
 
 
 def result_text(view: TaskView, result: TaskResult) -> str:
@@ -286,17 +272,5 @@ def settings_text(settings: Sequence[tuple[str, str]]) -> str:
     return facts(settings)
 
 
-def moment(at_ms: int) -> str:
-    """Return a time of the gateway's clock as local date and time."""
-    return datetime.fromtimestamp(at_ms / 1000).astimezone().strftime("%Y-%m-%d %H:%M:%S")
-
-
 def _qubits(about: DeviceDescription) -> str:
     return "any" if about.n_qubits is None else str(about.n_qubits)
-
-
-def facts(pairs: Sequence[tuple[str, str]]) -> str:
-    """Return ``name  value`` lines, aligned, without those that have no value."""
-    said = [(name, plain(value)) for name, value in pairs if value]
-    width = max((len(name) for name, _ in said), default=0)
-    return "\n".join(f"{name:<{width}}  {value}" for name, value in said)
