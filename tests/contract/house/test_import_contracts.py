@@ -29,6 +29,9 @@ PLANTED = [
     ("Pages are pure", "display/table.py", "import qmio_jupyter.config.settings"),
     ("The client carries no server parts", "client/protocol.py", "import sqlite3"),
     ("The client carries no server parts", "client/protocol.py", "import qiskit"),
+    ("Pictures are made of values and the standard library", "drawing/svg.py", "import numpy"),
+    ("Pictures are made of values and the standard library", "drawing/svg.py", "import time"),
+    ("Imports go down the stairs only", "drawing/svg.py", "import qmio_jupyter.calibration.record"),
     ("Only the daemon's command imports the daemon", "cli/main.py", "import qmio_jupyter.gateway.desk"),
     ("Test helpers are never shipped inward", "core/task.py", "import qmio_jupyter.testing"),
 ]
