@@ -58,8 +58,10 @@ class TaskStore(Protocol):
         """Return what a core is built from."""
         ...
 
-    def commit(self, batch: Sequence[Record]) -> Future[None]:
+    def commit(self, batch: Sequence[Record], *, at_once: bool = False) -> Future[None]:
         """Write `batch` in one durable transaction; the future ends in order of the calls.
+
+        With `at_once` the caller has nothing better to do than to wait: a store may then write before it returns.
 
         Batches queued together may share one transaction (group commit); if that fails each is tried
         alone in order, and after the first failure all later queued ones fail too, until `resume`.

@@ -126,14 +126,13 @@ def _factor(model: DurationModel, cost: CostModel, least_s: float) -> float:
 
     One more run that was just as the fit says is counted in, so that a first run is believed by half.
     """
+    # Runs are often alike: one prediction for all of a kind.
+    said = {
+        kind: max(_mean(model, cost, *kind), least_s)
+        for kind in {(bindings, shots) for bindings, shots, _ in model.recent}
+    }
     off = median(
-        [
-            1.0,
-            *(
-                max(seconds, least_s) / max(_mean(model, cost, bindings, shots), least_s)
-                for bindings, shots, seconds in model.recent
-            ),
-        ]
+        [1.0, *(max(seconds, least_s) / said[bindings, shots] for bindings, shots, seconds in model.recent)]
     )
     return 1.0 if 1 / _OFF <= off <= _OFF else off
 
@@ -167,7 +166,7 @@ def _clipped(ratio: float) -> float:
 
 def quantiles(model: DurationModel) -> tuple[float, float]:
     """Return (p50, p90) of real over predicted duration."""
-    # Clipped again: a ledger may hold wilder ones.
-    ordered = sorted([*_PRIOR_RATIOS, *map(_clipped, model.ratios)])
+    ordered = sorted([*_PRIOR_RATIOS, *model.ratios])
     last = len(ordered) - 1
-    return ordered[last // 2], ordered[-(-last * 9 // 10)]
+    # Clipped again: a ledger may hold wilder ones. Clipping keeps the order.
+    return _clipped(ordered[last // 2]), _clipped(ordered[-(-last * 9 // 10)])

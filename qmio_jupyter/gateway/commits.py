@@ -56,20 +56,32 @@ class Commits:
         #: Batches given to the store and not yet heard of.
         self.under_way = 0
 
-    def submit(self, turn: Turn) -> None:
-        """Hold a turn's outputs until its records are on disk."""
+    def submit(self, turn: Turn, *, at_once: bool = False) -> bool:
+        """Hold a turn's outputs until its records are on disk; return True if they already are.
+
+        Parameters
+        ----------
+        at_once : bool
+            The loop has nothing else to do: the store may write before this returns. Then `on_ended` is not called.
+        """
         if not turn.records:
             if turn.outputs:
                 self._releases.hold(turn)
-            return
+            return False
         ticket = self._releases.hold(turn)
         generation = self._generation
+        future = self._store.commit(turn.records, at_once=at_once)
+        if at_once and future.done() and future.exception() is None:
+            self._figures.commits += 1
+            self._releases.committed(ticket)
+            return True
         self.under_way += 1
 
         def ended(future: Future[None]) -> None:
             self._loop.call_soon_threadsafe(self._ended, future, generation, ticket, turn.records)
 
-        self._store.commit(turn.records).add_done_callback(ended)
+        future.add_done_callback(ended)
+        return False
 
     def _ended(self, future: Future[None], generation: int, ticket: int, records: tuple[Record, ...]) -> None:
         self.under_way -= 1

@@ -9,21 +9,18 @@ import contextlib
 import os
 import re
 import traceback
+from collections.abc import Iterator
 from functools import lru_cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import msgspec
-import structlog
 
 from qmio_jupyter.core.records import Record, TaskInserted, TaskUpdated
 from qmio_jupyter.errors import QmioError
 from qmio_jupyter.gateway.turn import Send, Turn, request_of
 from qmio_jupyter.ports import Clock, Peer
 from qmio_jupyter.wire.messages import Failure, Packet
-
-if TYPE_CHECKING:
-    from structlog.typing import EventDict, WrappedLogger
 
 #: Size at which the file becomes ``.1`` (and the old ``.1`` is gone).
 MAX_BYTES = 16 * 2**20
@@ -55,7 +52,7 @@ class BoundedFile:
         self._size = os.fstat(self._descriptor).st_size
 
     def write(self, line: bytes) -> None:
-        """Append one line."""
+        """Append whole lines."""
         if self._descriptor < 0:
             return
         with contextlib.suppress(OSError):
@@ -71,23 +68,6 @@ class BoundedFile:
         if self._descriptor >= 0:
             os.close(self._descriptor)
             self._descriptor = -1
-
-
-class _Lines:
-    """The innermost logger of structlog: takes rendered lines, whatever their level."""
-
-    def __init__(self, file: BoundedFile) -> None:
-        self._file = file
-
-    def msg(self, line: bytes) -> None:
-        self._file.write(line)
-
-    debug = info = warning = error = msg
-
-
-def redact(_: WrappedLogger, __: str, event: EventDict) -> EventDict:
-    """Strike out the value of everything whose name speaks of a secret, at any depth, and all raw bytes."""
-    return {name: _struck(name, value) for name, value in event.items()}
 
 
 @lru_cache(maxsize=1024)
@@ -122,24 +102,36 @@ class GatewayLog:
 
     def __init__(self, path: Path, clock: Clock, level: str = "info", max_bytes: int = MAX_BYTES) -> None:
         self._file = BoundedFile(path, max_bytes)
+        self._clock = clock
         self._level = _LEVELS[level]
-        encoder = msgspec.json.Encoder(enc_hook=str)
-
-        def stamp(_: WrappedLogger, method: str, event: EventDict) -> EventDict:
-            return {"at_ms": clock.now_ms(), "level": method, **event}
-
-        def render(_: WrappedLogger, __: str, event: EventDict) -> bytes:
-            return encoder.encode(event) + b"\n"
-
-        self._logger = structlog.wrap_logger(
-            _Lines(self._file),
-            processors=[redact, stamp, render],
-            wrapper_class=structlog.make_filtering_bound_logger(self._level),
-        ).bind()
+        self._encoder = msgspec.json.Encoder(enc_hook=str)
+        # Lines of a `together`, which are written as one; None outside of it.
+        self._held: list[bytes] | None = None
 
     def event(self, event: str, *, level: str = "info", **fields: Any) -> None:
         """Write down something that happened."""
-        getattr(self._logger, level)(event, **fields)
+        if _LEVELS[level] >= self._level:
+            self._write(level, event, {name: _struck(name, value) for name, value in fields.items()})
+
+    @contextlib.contextmanager
+    def together(self) -> Iterator[None]:
+        """Write all lines of the block with one call of the system at its end."""
+        self._held = []
+        try:
+            yield
+        finally:
+            lines, self._held = self._held, None
+            if lines:
+                self._file.write(b"".join(lines))
+
+    def _write(self, level: str, event: str, fields: dict[str, Any]) -> None:
+        """Write a line whose fields hold no secret."""
+        said = {"at_ms": self._clock.now_ms(), "level": level, **fields, "event": event}
+        line = self._encoder.encode(said) + b"\n"
+        if self._held is None:
+            self._file.write(line)
+        else:
+            self._held.append(line)
 
     def request(self, connection: int, peer: Peer, packet: Packet, turn: Turn) -> None:
         """Write the line of one request: who asked what, and what was decided."""
@@ -166,17 +158,19 @@ class GatewayLog:
                     if isinstance(answer, Failure):
                         fields["code"] = answer.error.code
                 break
-        (self._logger.debug if level < 20 else self._logger.info)("request", **fields)
+        self._write("debug" if level < 20 else "info", "request", fields)
 
     def defect(self, error: BaseException) -> None:
         """Write down an exception that nobody foresaw, and where it came from; its values stay out."""
         frames = traceback.extract_tb(error.__traceback__)[-8:]
         where = [f"{Path(frame.filename).name}:{frame.lineno} {frame.name}" for frame in frames]
-        self._logger.error("defect", error=type(error).__name__, where=where)
+        self._write("error", "defect", {"error": type(error).__name__, "where": where})
 
     def malformed(self, peer: Peer, error: QmioError) -> None:
         """Write down a message that could not be read."""
-        self._logger.warning("malformed", peer=peer.key[:_PEER], code=error.code, error=error.message[:200])
+        if self._level <= _LEVELS["warning"]:
+            said = {"peer": peer.key[:_PEER], "code": error.code, "error": error.message[:200]}
+            self._write("warning", "malformed", said)
 
     def committed(self, records: tuple[Record, ...]) -> None:
         """Write the line of each transition among records that are on disk."""
@@ -199,15 +193,15 @@ class GatewayLog:
     def _transition(
         self, before: str, after: str, task_id: str, revision: int, attempt: int, cause: str
     ) -> None:
-        self._logger.info(
-            "transition",
-            task_id=task_id,
-            before=before,
-            after=after,
-            revision=revision,
-            attempt=attempt,
-            cause=cause,
-        )
+        said = {
+            "task_id": task_id,
+            "before": before,
+            "after": after,
+            "revision": revision,
+            "attempt": attempt,
+            "cause": cause,
+        }
+        self._write("info", "transition", said)
 
     def close(self) -> None:
         """Close the file."""

@@ -24,9 +24,13 @@ from qmio_jupyter.gateway.release import Releases
 from qmio_jupyter.gateway.turn import Output, Turn, join, packet, request_of
 from qmio_jupyter.ports import Clock, TaskStore
 from qmio_jupyter.transport.zeromq_router import Malformed, Received, Router
+from qmio_jupyter.wire.messages import ClaimRecorded, Packet
 
 #: Messages read per turn.
 DRAIN = 64
+#: Messages of one turn, and bytes attached to them, whose records may be written while the loop waits (ADR 17).
+ALONE = 2
+ALONE_BYTES = 2**16
 #: Batches on their way to the disk above which nothing more is read: a slow disk slows down who asks.
 MOST_UNDER_WAY = 64
 #: Packets sent per turn of the loop; more would delay whoever asks next.
@@ -35,6 +39,8 @@ CHUNK = 100
 HOUSEKEEPING_S = 1.0
 #: Seconds until the log's lines are written: whoever waits for an answer does not wait for them.
 LOG_S = 0.01
+#: Seconds that an agent's receipt waits for company: nobody is delayed by it.
+RECEIPT_S = 0.005
 #: Seconds until connections that were full are tried again.
 UNSTICK_S = 0.05
 #: Bytes queued for one connection (beside one message), and in all, above which nothing more is fetched.
@@ -104,6 +110,9 @@ class Service:
         self._unlogged: list[Callable[[], None]] = []
         self._logging: asyncio.TimerHandle | None = None
         self._stopping = asyncio.Event()
+        # Receipts for agents, by connection.
+        self._receipts: dict[int, list[Packet]] = {}
+        self._receipting: asyncio.TimerHandle | None = None
         self._is_pumping = False
         self._is_closed = False
         self._unsticking: asyncio.TimerHandle | None = None
@@ -145,13 +154,15 @@ class Service:
         self._is_closed = True
         self._recovery.close()
         self._loop.remove_reader(self._router.fd)
-        for timer in (self._housekeeping, self._timer, self._unsticking, self._logging):
+        for timer in (self._housekeeping, self._timer, self._unsticking, self._logging, self._receipting):
             if timer is not None:
                 timer.cancel()
         deadline = self._loop.time() + FLUSH_S
         while self._has_more and self._loop.time() < deadline:
+            self._queue_receipts()
             self._let_out()
             await asyncio.sleep(0.002)
+        self._queue_receipts()
         self._let_out()
         self._write_down()
 
@@ -213,7 +224,21 @@ class Service:
                 self._releases.hold(join(turns))
                 self._on_defect(error)
                 turns = []
-        self._commits.submit(join(turns))
+        turn = join(turns)
+        if self._commits.submit(turn, at_once=self._is_alone(messages)):
+            self._note(partial(self._log.committed, turn.records))
+
+    def _is_alone(self, messages: list[Received | Malformed]) -> bool:
+        """Return whether nobody else waits for the loop while these messages' small records are written."""
+        if len(messages) > ALONE or self._commits.under_way or len(self._outbox):
+            return False
+        size = sum(
+            len(one)
+            for message in messages
+            if isinstance(message, Received)
+            for one in message.packet.attachments
+        )
+        return size <= ALONE_BYTES and not self._router.ready()
 
     def _take(self, message: Received | Malformed, now_ms: int) -> Turn:
         if isinstance(message, Malformed):
@@ -235,8 +260,9 @@ class Service:
         """Write what the log is to say of requests and transitions, in order."""
         self._logging = None
         lines, self._unlogged = self._unlogged, []
-        for line in lines:
-            line()
+        with self._log.together():
+            for line in lines:
+                line()
 
     # ------------------------------------------------------------ out
 
@@ -249,7 +275,7 @@ class Service:
                 self._log.defect(error)
                 released = [(output.connection, packet(internal(), re=request_of(output)))]
             for connection, sent in released:
-                self._outbox.put(connection, sent)
+                self._put(connection, sent)
         for connection in self._backlog.overfull():
             self._give_up(connection)
         self._outbox.flush(CHUNK)
@@ -259,6 +285,28 @@ class Service:
         is_waiting = self._outbox.has_stuck or len(self._backlog)
         if is_waiting and self._unsticking is None and not self._is_closed:
             self._unsticking = self._loop.call_later(UNSTICK_S, self._unstick)
+
+    def _put(self, connection: int, sent: Packet) -> None:
+        """Queue a packet; a receipt waits a moment, to go with whatever its agent is sent next."""
+        if isinstance(sent.envelope.body, ClaimRecorded):
+            self._receipts.setdefault(connection, []).append(sent)
+            if self._receipting is None and not self._is_closed:
+                self._receipting = self._loop.call_later(RECEIPT_S, self._send_receipts)
+            return
+        for receipt in self._receipts.pop(connection, ()):
+            self._outbox.put(connection, receipt)
+        self._outbox.put(connection, sent)
+
+    def _send_receipts(self) -> None:
+        self._receipting = None
+        self._queue_receipts()
+        self._let_out()
+
+    def _queue_receipts(self) -> None:
+        receipts, self._receipts = self._receipts, {}
+        for connection, packets in receipts.items():
+            for one in packets:
+                self._outbox.put(connection, one)
 
     def _unstick(self) -> None:
         self._unsticking = None

@@ -129,7 +129,7 @@ class MemoryStore:
         self._failure: StoreError | None = None
         self._closed = False
 
-    def commit(self, batch: Sequence[Record]) -> Future[None]:
+    def commit(self, batch: Sequence[Record], *, at_once: bool = False) -> Future[None]:  # noqa: ARG002
         """Write `batch`, all of it or nothing; the future has ended. See `ports.TaskStore`."""
         future: Future[None] = Future()
         with self._lock:

@@ -1,7 +1,7 @@
 """The embedded ledger: one SQLite file in WAL mode, one writer, on local disk.
 
 Every commit is on disk before its future ends (``synchronous=FULL``). The one read-write connection belongs
-to the writer thread, which alone checkpoints; reads go through a read-only connection that any thread may
+to the writer, which alone checkpoints; reads go through a read-only connection that any thread may
 use. A lock file beside the database keeps a second process out for as long as this one lives.
 
 A commit whose fsync fails may, if the machine then dies before the next commit, turn out to have been written
@@ -73,9 +73,9 @@ class SqliteStore:
             raise
         self._closed = False
 
-    def commit(self, batch: Sequence[Record]) -> Future[None]:
+    def commit(self, batch: Sequence[Record], *, at_once: bool = False) -> Future[None]:
         """Write `batch` in one durable transaction; see `ports.TaskStore`."""
-        return self._writer.commit(batch)
+        return self._writer.commit(batch, at_once=at_once)
 
     def resume(self) -> None:
         """Accept commits again after a failure."""

@@ -1,12 +1,15 @@
-"""The writer thread: group commit over any backend, completions in order, failures that stop the line.
+"""The writer: group commit over any backend, completions in order, failures that stop the line.
 
-Owns the queue between the gateway's loop and the disk. It knows neither SQL nor records' meaning.
+Owns the queue between the gateway's loop and the disk. It knows neither SQL nor records' meaning. Batches are written
+by a thread of its own; a lone one may be written in its caller's, where two hand-overs between threads would take
+longer than the disk does.
 """
 
 from __future__ import annotations
 
 import threading
-from collections.abc import Sequence
+import time
+from collections.abc import Callable, Sequence
 from concurrent.futures import Future
 from queue import Empty, SimpleQueue
 from typing import Protocol
@@ -18,10 +21,13 @@ from qmio_jupyter.store import guards
 #: Bounds of one transaction: what is queued beyond them goes into the next.
 MAX_BATCHES = 512
 MAX_RECORDS = 4096
+#: A commit in the caller's thread that takes longer shows a slow disk: for `WARY_S` the writer's thread has them all.
+SLOW_S = 0.02
+WARY_S = 5.0
 
 
 class Backend(Protocol):
-    """A transactional place that only the writer thread touches, from :meth:`begin` on."""
+    """A transactional place that one thread at a time touches: the writer's, or that of a commit made at once."""
 
     def begin(self) -> None:
         """Open a transaction (and whatever a failure closed)."""
@@ -64,30 +70,48 @@ class GroupWriter:
     Parameters
     ----------
     backend : Backend
-        Where batches go; used by the writer thread alone from now on, and closed by it.
+        Where batches go; used by this writer alone from now on, and closed by it.
     name : str
         The thread's name.
+    clock : callable, optional
+        Monotonic seconds.
     """
 
-    def __init__(self, backend: Backend, *, name: str) -> None:
+    def __init__(self, backend: Backend, *, name: str, clock: Callable[[], float] = time.monotonic) -> None:
         self._backend = backend
+        self._clock = clock
         self._queue: SimpleQueue[_Work | None] = SimpleQueue()
-        # Guards `_line` and `_closed` against each other and the queue's order, never held while writing.
+        # Guards `_line`, `_closed` and `_queued` against each other and the queue's order. Held while writing only
+        # by a commit made at once, when the thread has nothing to write.
         self._lock = threading.Lock()
         self._line = 0
         self._closed = False
-        # The writer thread's own: the last line that a failure closed, and why.
+        # Batches that the thread has not finished.
+        self._queued = 0
+        self._wary_until = 0.0
+        # Whoever writes has these: the last line that a failure closed, and why.
         self._broken_line = -1
         self._cause: StoreError | None = None
         self._thread = threading.Thread(target=self._run, name=name, daemon=True)
         self._thread.start()
 
-    def commit(self, batch: Sequence[Record]) -> Future[None]:
-        """Queue `batch`; the future ends once it is durable, or with `StoreError` if it never will be."""
+    def commit(self, batch: Sequence[Record], *, at_once: bool = False) -> Future[None]:
+        """Queue `batch`; the future ends once it is durable, or with `StoreError` if it never will be.
+
+        With `at_once` it may be written before this returns, in the caller's thread: if nothing else is queued, and
+        the disk has been quick.
+        """
         with self._lock:
             work = _Work(batch, self._line)
             if not self._closed:
-                self._queue.put(work)
+                if at_once and not self._queued and (began := self._clock()) >= self._wary_until:
+                    self._write([work])
+                    ended = self._clock()
+                    if ended - began > SLOW_S:
+                        self._wary_until = ended + WARY_S
+                else:
+                    self._queued += 1
+                    self._queue.put(work)
                 return work.future
         work.future.set_exception(guards.closed())
         return work.future
@@ -127,6 +151,8 @@ class GroupWriter:
             except Empty:
                 break
         self._write(group)
+        with self._lock:
+            self._queued -= len(group)
         return work is not None
 
     def _write(self, group: list[_Work]) -> None:

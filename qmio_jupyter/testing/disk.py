@@ -109,7 +109,7 @@ class Disk:
                 table[key] = old
         self._undo = []
 
-    def commit(self, batch: Sequence[Record]) -> Future[None]:
+    def commit(self, batch: Sequence[Record], *, at_once: bool = False) -> Future[None]:  # noqa: ARG002
         """Write at once; a simulated writer calls :meth:`write` itself when its time has come."""
         future: Future[None] = Future()
         try:

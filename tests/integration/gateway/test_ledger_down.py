@@ -26,7 +26,7 @@ DAEMON = textwrap.dedent(
     switch = places().state / "FAIL"
 
     class Broken(SqliteStore):
-        def commit(self, batch):
+        def commit(self, batch, *, at_once=False):
             if switch.exists():
                 failed = Future()
                 failed.set_exception(StoreError("the disk says no"))

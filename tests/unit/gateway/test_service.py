@@ -12,6 +12,8 @@ from qmio_jupyter.gateway import backlog, recovery
 from qmio_jupyter.gateway import service as service_module
 from qmio_jupyter.gateway.log import GatewayLog
 from qmio_jupyter.gateway.service import Service
+from qmio_jupyter.gateway.turn import packet
+from qmio_jupyter.model.task import ClaimRef
 from qmio_jupyter.ports import Peer
 from qmio_jupyter.transport.zeromq_router import Received
 from qmio_jupyter.wire import messages as m
@@ -95,6 +97,7 @@ class SlowStore:
         self.pending = []
         self.is_held = False
         self.is_broken = False
+        self.asked_at_once = []
 
     def __getattr__(self, name):
         return getattr(self.store, name)
@@ -102,7 +105,8 @@ class SlowStore:
     def resume(self):
         pass
 
-    def commit(self, batch):
+    def commit(self, batch, *, at_once=False):
+        self.asked_at_once.append(at_once)
         future = Future()
         self.pending.append((future, list(batch)))
         if not self.is_held:
@@ -214,6 +218,76 @@ def test_messages_of_one_turn_are_one_batch(play, keys):
         store.let_go()
         for number in numbers:
             assert isinstance(await router.answer(number), m.Welcome)
+
+    play(scenario)
+
+
+def test_only_who_is_alone_is_written_at_once(play, keys):
+    async def scenario(bench, router, store):
+        await router.answer(router.put(1, keys.ana, m.Hello()))
+        assert store.asked_at_once == [True]
+        numbers = [
+            router.put(number, key, m.Hello())
+            for number, key in ((2, keys.ben), (3, keys.agent), (4, keys.ana))
+        ]
+        for number in numbers:
+            await router.answer(number)
+        assert store.asked_at_once == [True, False], "three in one turn: the loop may go on meanwhile"
+        store.is_held = True
+        first = router.put(1, keys.ana, m.SessionClose())
+        await bench.settle()
+        second = router.put(1, keys.ana, m.Hello())
+        await bench.settle()
+        assert store.asked_at_once[2:] == [True, False], "what is under way goes first"
+        store.let_go()
+        for number in (first, second):
+            await router.answer(number)
+
+    play(scenario)
+
+
+def test_a_receipt_goes_with_what_its_agent_is_sent_next(play, keys):
+    receipt = packet(m.ClaimRecorded(ref=ClaimRef(task_id="t-01", epoch=1, attempt=1)))
+
+    def told(router):
+        return [type(sent.envelope.body) for to, sent in router.sent if to == 9]
+
+    async def scenario(bench, router, store):
+        await router.answer(router.put(9, keys.agent, m.Hello()))
+        router.sent.clear()
+        bench.service._put(9, receipt)
+        await router.answer(router.put(9, keys.agent, m.Ping()))
+        assert told(router) == [m.ClaimRecorded, m.Pong]
+
+    play(scenario)
+
+
+def test_a_receipt_does_not_wait_for_long(play, keys):
+    receipt = packet(m.ClaimRecorded(ref=ClaimRef(task_id="t-01", epoch=1, attempt=1)))
+
+    async def scenario(bench, router, store):
+        await router.answer(router.put(9, keys.agent, m.Hello()))
+        router.sent.clear()
+        bench.service._put(9, receipt)
+        assert router.sent == []
+        async with asyncio.timeout(DEADLINE_S):
+            while not router.sent:
+                router.changed.clear()
+                await router.changed.wait()
+        assert router.sent == [(9, receipt)]
+
+    play(scenario)
+
+
+def test_receipts_are_sent_before_the_end(play, keys):
+    receipt = packet(m.ClaimRecorded(ref=ClaimRef(task_id="t-01", epoch=1, attempt=1)))
+
+    async def scenario(bench, router, store):
+        await router.answer(router.put(9, keys.agent, m.Hello()))
+        bench.service._put(9, receipt)
+        bench.service.stop()
+        await asyncio.wait_for(bench.running, DEADLINE_S)
+        assert (9, receipt) in router.sent
 
     play(scenario)
 

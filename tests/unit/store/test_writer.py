@@ -214,3 +214,66 @@ def test_no_thread_is_left(backend: FakeBackend) -> None:
         writer.close()
         writer.close()
     assert threading.active_count() == before
+
+
+def test_a_lone_batch_is_written_by_its_caller(backend: FakeBackend) -> None:
+    backend.gate.set()
+    writer = GroupWriter(backend, name="test")
+    future = writer.commit([EpochSaved(epoch=1)], at_once=True)
+    assert future.done()
+    assert backend.threads == {threading.get_ident()}
+    writer.close()
+    assert backend.committed == [[1]]
+
+
+def test_a_batch_behind_others_keeps_its_place(backend: FakeBackend) -> None:
+    writer = GroupWriter(backend, name="test")
+    first = writer.commit([EpochSaved(epoch=1)])
+    assert backend.entered.wait(60)
+    second = writer.commit([EpochSaved(epoch=2)], at_once=True)
+    assert not second.done()
+    backend.gate.set()
+    second.result(60)
+    assert first.done()
+    assert threading.get_ident() not in backend.threads
+    writer.close()
+    assert backend.committed == [[1], [2]]
+
+
+def test_after_a_slow_commit_the_thread_has_them_for_a_while(backend: FakeBackend) -> None:
+    backend.gate.set()
+    now = [0.0]
+    reads: list[float] = []
+
+    def clock() -> float:
+        reads.append(now[0])
+        if len(reads) == 2:  # the end of the first commit
+            now[0] += 2 * room.SLOW_S
+        return now[0]
+
+    writer = GroupWriter(backend, name="test", clock=clock)
+    writer.commit([EpochSaved(epoch=1)], at_once=True)
+    backend.threads.clear()
+    writer.commit([EpochSaved(epoch=2)], at_once=True).result(60)
+    assert threading.get_ident() not in backend.threads
+    now[0] += room.WARY_S + 1
+    while not (future := writer.commit([EpochSaved(epoch=3)], at_once=True)).done():
+        future.result(60)  # the thread was not through with the one before it
+    writer.close()
+    assert [number for group in backend.committed for number in group] == sorted(
+        number for group in backend.committed for number in group
+    )
+    assert threading.get_ident() in backend.threads
+
+
+def test_a_failure_at_once_stops_the_line_as_any_other(backend: FakeBackend) -> None:
+    backend.gate.set()
+    backend.bad[1] = StoreError("guard")
+    writer = GroupWriter(backend, name="test")
+    assert writer.commit([EpochSaved(epoch=1)], at_once=True).exception() is backend.bad[1]
+    assert "resume" in str(writer.commit([EpochSaved(epoch=2)], at_once=True).exception())
+    assert "resume" in str(writer.commit([EpochSaved(epoch=3)]).exception(60))
+    writer.resume()
+    writer.commit([EpochSaved(epoch=4)], at_once=True).result(60)
+    writer.close()
+    assert backend.committed == [[4]]
