@@ -60,7 +60,7 @@ def run(name: str, argv: list[str], *, quiet: bool = False) -> tuple[str, int, f
 
 def environment() -> dict[str, str]:
     """Return the environment of every step: this environment's commands first, no user's settings."""
-    env = {k: v for k, v in os.environ.items() if not k.startswith("QMIO_")}
+    env = {k: v for k, v in os.environ.items() if not k.startswith("QMIO_") or k == "QMIO_CHROMIUM"}
     env["PATH"] = f"{BIN}{os.pathsep}{env.get('PATH', '')}"
     env["PYRIGHT_PYTHON_IGNORE_WARNINGS"] = "1"
     return env
@@ -85,6 +85,9 @@ def main(what: str) -> int:
     if what == "all":
         results.append(run("simulation", pytest("tests/simulation")))
         results.append(run("real suites", pytest("-n", "2", "--dist", "loadfile", *REAL)))
+        # Where it cannot have a browser it says so, and the suites skip loudly, or fail under CI=true.
+        subprocess.run([PY, "tools/chromium.py"], cwd=ROOT, check=False, env=environment())
+        results.append(run("browser suites", pytest("tests/browser")))
     if what == "long":
         results.append(run("long suites", pytest("--timeout=4000", "-s", "tests/long")))
     failed = [name for name, code, _ in results if code]
