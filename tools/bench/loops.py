@@ -9,6 +9,7 @@ from collections.abc import Callable
 
 import msgspec
 import numpy as np
+from chain import bare_chain
 from figures import Figure, paired
 from product import Product, program
 from qiskit import QuantumCircuit, qpy, transpile
@@ -132,8 +133,9 @@ def dependent(product: Product, scale: float, suffix: str = "") -> list[Figure]:
     """Measure loops of 200 dependent circuits against the same loop in this process."""
     circuit = ansatz()
     iterations = max(10, int(ITERATIONS * scale))
-    with product.client() as client:
+    with product.client() as client, bare_chain(product.home) as chain:
         loops = {
+            "chain": chain,
             "plain": plain_aer(circuit),
             "tuned": tuned_aer(circuit),
             "parameters": ours_by_parameters(client, circuit),
@@ -148,7 +150,7 @@ def dependent(product: Product, scale: float, suffix: str = "") -> list[Figure]:
                 taken[name].append(loop(loops[name], iterations))
     micro = {f"{name}_us": statistics.median(values) * 1e6 for name, values in taken.items()}
 
-    def ratio(name: str, ours: str, theirs: str, target: float) -> Figure:
+    def ratio(name: str, ours: str, theirs: str, target: float | None = None) -> Figure:
         value = statistics.median(a / b for a, b in zip(taken[ours], taken[theirs], strict=True))
         return Figure(name=name + suffix, value=value, unit="ratio", target=target, detail=micro)
 
@@ -156,6 +158,8 @@ def dependent(product: Product, scale: float, suffix: str = "") -> list[Figure]:
         ratio("loop, parameters only / Aer in process", "parameters", "plain", 1.1),
         ratio("loop, whole circuit each time / Aer in process", "whole", "plain", 1.35),
         ratio("loop, parameters only / best-tuned Aer in process", "parameters", "tuned", 2.2),
+        ratio("loop, bare chain that decides nothing / Aer in process", "chain", "plain"),
+        ratio("loop, parameters only / bare chain that decides nothing", "parameters", "chain"),
     ]
 
 
