@@ -42,7 +42,7 @@ def _hub(pipe: Connection, keys: tuple[bytes, bytes], directory: Path) -> None:
         router.curve_publickey, router.curve_secretkey = keys
         pipe.send(router.bind_to_random_port("tcp://127.0.0.1"))
         forwarder = client = b""
-        while True:
+        while router.poll(_DEADLINE_MS):
             sender, kind, data = router.recv_multipart()
             if kind == _HELLO:
                 forwarder = sender
@@ -67,12 +67,13 @@ def _forward(port: int, server: bytes) -> None:
     worker.start()
     with zmq.Context() as context, _dial(context, port, server) as dealer:
         dealer.send_multipart([_HELLO, b""])
-        while True:
+        while dealer.poll(_DEADLINE_MS):
             kind, data = dealer.recv_multipart()
             near.send(data)
             if kind == _STOP:
                 break
             dealer.send_multipart([_END, near.recv(_BYTES)])
+    near.close()
     worker.join(10)
 
 
