@@ -8,7 +8,7 @@ device's queue since the last publication. A worse number without a cause is a d
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
 from msgspec.structs import replace
 
@@ -17,11 +17,8 @@ from qmio_jupyter.core.calendar import Calendar
 from qmio_jupyter.core.effects import Publish
 from qmio_jupyter.core.queue import Entry, Place
 from qmio_jupyter.core.state import Agent, Device, Draft, Shown, State
-from qmio_jupyter.model.ids import AgentId, TaskId, Tenant
+from qmio_jupyter.model.ids import AgentId, KeyId, TaskId, Tenant
 from qmio_jupyter.model.task import Estimate, Task, TaskState, TaskView
-
-#: An end that cannot be told: the holder of a booking is not idle while it runs.
-_RUNNING = 1 << 62
 
 
 def calendar(state: State, device: Device) -> Calendar | None:
@@ -31,7 +28,8 @@ def calendar(state: State, device: Device) -> Calendar | None:
     ends = dict(device.last_end_ms)
     for claims in device.claims.values():
         for task_id in claims:
-            ends[state.tasks[task_id].owner.tenant] = _RUNNING
+            # The holder of a booking is not idle while it runs.
+            ends[state.tasks[task_id].owner.tenant] = times.NEVER_MS
     return _calendar(state, device, ends)
 
 
@@ -68,8 +66,13 @@ def places(state: State, device: Device) -> list[Place]:
             end_ms = max(state.claims[task_id].claimed_ms + state.length_ms(task), state.now_ms)
             own.append(end_ms)
             ends[task.owner.tenant] = max(end_ms, ends.get(task.owner.tenant, 0))
+    heard = _heard(device, free)
     servers = [
-        ms for agent in device.present() for ms in _servers(agent, free.get(agent.name, []), state.now_ms)
+        ms
+        for agent in device.present()
+        for ms in _servers(
+            agent, free.get(agent.name, []), heard.get(agent.key, times.NEVER_MS), state.now_ms
+        )
     ]
     outlook = _calendar(state, device, ends) if device.bookings else None
     found = times.waiting(state, device, queue.run_forward(device.ready, servers, outlook, pace))
@@ -77,11 +80,21 @@ def places(state: State, device: Device) -> list[Place]:
     return found
 
 
-def _servers(agent: Agent, ends_ms: list[int], now_ms: int) -> list[int]:
+def _heard(device: Device, ends: Mapping[AgentId, list[int]]) -> dict[KeyId, int]:
+    """Return when agents will be heard of, by key: who ends a claim says so, and is silent no longer."""
+    heard: dict[KeyId, int] = {}
+    for name, ends_ms in ends.items():
+        agent = device.agents.get(name)
+        if agent is not None:
+            heard[agent.key] = min(heard.get(agent.key, times.NEVER_MS), *ends_ms)
+    return heard
+
+
+def _servers(agent: Agent, ends_ms: list[int], heard_ms: int, now_ms: int) -> list[int]:
     """Return when each unit of an agent's credit is expected to be free (the last ones, if it holds more)."""
     if not agent.state.takes_tasks:
         return []
-    free_ms = max(now_ms, agent.paused_until_ms, agent.silent_until_ms)
+    free_ms = max(now_ms, agent.waits_until_ms(heard_ms))
     instants = sorted([*ends_ms, *[free_ms] * (agent.credit - len(ends_ms))])
     return [max(free_ms, ms) for ms in instants[len(instants) - agent.credit :]]
 

@@ -71,6 +71,10 @@ class Agent(msgspec.Struct, frozen=True, kw_only=True):
     #: Claims it held when it announced its credit (it may have been lowered below what it holds).
     held_before: int = 0
 
+    def waits_until_ms(self, heard_ms: int) -> int:
+        """Return the instant before which it gets no claim if it is heard of at `heard_ms` at the latest."""
+        return max(self.paused_until_ms, min(self.silent_until_ms, heard_ms))
+
 
 class Shown(msgspec.Struct, frozen=True):
     """What users were told of a queued task."""

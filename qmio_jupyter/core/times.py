@@ -18,6 +18,8 @@ from qmio_jupyter.core.state import Agent, Device, State
 from qmio_jupyter.model.ids import AgentId, TaskId
 from qmio_jupyter.model.task import Task, TaskState
 
+#: An instant that cannot be told.
+NEVER_MS = 1 << 62
 #: Sizes of tasks whose durations a device remembers.
 _KNOWN = 1_000
 
@@ -109,7 +111,7 @@ def waiting(state: State, device: Device, places: Sequence[Place]) -> list[Place
     servers = [
         (ms, number)
         for number, (agent, own) in enumerate(agents)
-        for ms in _servers(state, device, agent, own.free_ms)
+        for ms in _servers(state, device, agent, own)
     ]
     if not servers:
         return [Place(place.task_id, None) for place in places]
@@ -134,12 +136,14 @@ def waiting(state: State, device: Device, places: Sequence[Place]) -> list[Place
     return found
 
 
-def _servers(state: State, device: Device, agent: Agent, free_ms: list[int]) -> list[int]:
+def _servers(state: State, device: Device, agent: Agent, own: Held) -> list[int]:
     """Return when each server of an agent is free for what waits (the last ones, if it holds too much)."""
     count = min(device.row.description.parallel, agent.credit)
     if not agent.state.takes_tasks or count == 0:
         return []
-    earliest_ms = max(state.now_ms, agent.paused_until_ms, agent.silent_until_ms)
-    free_ms = sorted(free_ms)
+    # A silent agent is heard of when something that it holds ends.
+    heard_ms = min((turn.end_ms for turn in own.turns.values()), default=NEVER_MS)
+    earliest_ms = max(state.now_ms, agent.waits_until_ms(heard_ms))
+    free_ms = sorted(own.free_ms)
     free_ms = [0] * (count - len(free_ms)) + free_ms
     return [max(earliest_ms, ms) for ms in free_ms[len(free_ms) - count :]]

@@ -8,9 +8,11 @@ from msgspec.structs import replace
 from qmio_jupyter.core import invariants
 from qmio_jupyter.core.config import CoreConfig
 from qmio_jupyter.core.effects import Accepted, Publish
+from qmio_jupyter.core.inputs import CreateBooking
+from qmio_jupyter.model.access import Booking, BookingKind
 from qmio_jupyter.model.device import CostModel
 from qmio_jupyter.model.task import TaskState
-from qmio_jupyter.testing.cores import Bench, every, only
+from qmio_jupyter.testing.cores import Bench, dispatched, every, only
 
 
 def told(step):
@@ -103,6 +105,33 @@ def test_a_claim_that_comes_back_is_named(busy: Bench):
         lost: (0, "the lease ran out"),
         waits: (1, "the lease ran out: its task came back"),
     }
+
+
+def test_a_silent_agent_is_heard_of_when_something_it_holds_ends(bench: Bench):
+    """One lease has lapsed, another claim goes on: when that one ends, the booking still counts."""
+    bench.user("ana")
+    bench.user("bea", "chemistry/bea")
+    bench.agent(credit=2, cost=CostModel(t0_s=20.0))
+    lost, runs, waits = bench.submit("ana"), bench.submit("bea"), bench.submit("bea")
+    booking = Booking(
+        booking_id="b-1",
+        device="dev",
+        kind=BookingKind.EXCLUSIVE,
+        holder="chemistry/bea",
+        from_ms=bench.now_ms + 10_000,
+        until_ms=bench.now_ms + 25_000,
+    )
+    bench.do(CreateBooking(origin=bench.origin("operator"), booking=booking))
+    bench.held(bench.ref(lost))
+    bench.tick(6_000)
+    bench.started(bench.ref(runs))
+    bench.tick(9_000)
+    # The agent is left alone for a lease, until 30 s; but its other claim is expected to end at 20 s.
+    assert bench.state_of(lost) is TaskState.QUEUED
+    assert bench.core.positions("dev") == {waits: 0, lost: 1}
+    assert bench.core.view(waits, None).start.p50_s == 11.0
+    bench.tick(5_000)
+    assert dispatched(bench.finish(bench.ref(runs))) == [waits]
 
 
 def test_after_a_restart_the_restart_is_named(busy: Bench):
