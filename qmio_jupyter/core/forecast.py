@@ -107,9 +107,9 @@ def show(device: Device, task_id: TaskId, place: tuple[int, int | None], *, to_a
     position, start_ms = place
     before = device.shown.get(task_id)
     if to_all or before is None:
-        device.shown[task_id] = Shown(position, start_ms, position)
+        device.shown[task_id] = Shown(position, start_ms, position, start_ms)
     elif 0 <= position < before.lowest:
-        device.shown[task_id] = replace(before, lowest=position)
+        device.shown[task_id] = replace(before, lowest=position, lowest_start_ms=start_ms)
     if before is None or position <= before.lowest:
         return ""
     if device.causes:
@@ -124,7 +124,8 @@ def show(device: Device, task_id: TaskId, place: tuple[int, int | None], *, to_a
 def of(state: State, task: Task, cause: str, exact_up_to: int, *, to_all: bool) -> TaskView:
     """Return the view of a live task; its position is told if the queue is no longer than `exact_up_to`.
 
-    In a longer queue the position last told is repeated; the next publication brings the exact one.
+    In a longer queue the best position told is repeated, for it may be this asker who was told it; the next
+    publication brings the exact one.
     """
     device = state.device_of(task)
     if task.state is not TaskState.QUEUED:
@@ -134,7 +135,7 @@ def of(state: State, task: Task, cause: str, exact_up_to: int, *, to_all: bool) 
         if last is None or last.position is None:
             return view.of(task, cause=cause)
         return _queued(
-            state, device, task, last.position, last.start_ms, cause, _spread_of_all(state, device)
+            state, device, task, last.lowest, last.lowest_start_ms, cause, _spread_of_all(state, device)
         )
     found = places(state, device)
     position = queue.positions(found)[task.task_id]

@@ -85,6 +85,8 @@ class Shown(msgspec.Struct, frozen=True):
     #: The lowest that anybody was told since; -1: something was told before that is not known any more
     #: (before a restart, or before the task was claimed and came back).
     lowest: int = -1
+    #: The start that was told with it.
+    lowest_start_ms: int | None = None
 
 
 class Device:

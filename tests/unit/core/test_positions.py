@@ -95,6 +95,24 @@ def test_what_only_an_asker_was_told_is_not_forgotten(busy: Bench):
     assert busy.core.view(second, None).cause == ""
 
 
+def test_a_long_queue_repeats_what_the_asker_was_told_last():
+    """Published 1, an asker is told 0, then the queue is too long for exact answers: she is told 0 again, not 1."""
+    bench = Bench(CoreConfig(position_in_view=2))
+    bench.user("ana")
+    bench.user("bea", "chemistry/bea")
+    bench.agent()
+    bench.submit("ana")
+    first, second = bench.submit("ana"), bench.submit("ana")
+    bench.tick()
+    bench.cancel("ana", first)
+    assert bench.core.view(second, None).position == 0
+    for _ in range(2):
+        bench.submit("bea")
+    view = bench.core.view(second, None)
+    assert (view.position, view.cause) == (0, "")
+    assert told(bench.tick(200))[second] == (1, "a task was cancelled; a task of a lighter user arrived")
+
+
 def test_a_claim_that_comes_back_is_named(busy: Bench):
     lost = busy.submit("ana")
     busy.held(busy.ref(lost))
