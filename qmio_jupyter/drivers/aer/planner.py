@@ -313,6 +313,8 @@ class Planner:
             ("active_qubits", str(compiled.facts.active_qubits)),
             ("memory_predicted_bytes", str(choice.memory_bytes)),
         ]
+        if compiled.layout:
+            notes.append(("layout", ",".join(map(str, compiled.layout))))
         way, how, remarks = self._way(compiled, choice)
         return Plan(
             compiled=compiled,

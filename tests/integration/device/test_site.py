@@ -65,7 +65,11 @@ def test_too_many_qubits_for_the_device_are_refused_in_one_line(client: Client) 
 
 
 def test_a_layout_is_kept_or_refused(client: Client) -> None:
-    assert set(dict(outcomes(run(client, BELL, layout=(4, 3), ideal=True).items[0]))) == {"00", "11"}
+    placed = run(client, BELL, layout=(4, 3), ideal=True)
+    assert set(dict(outcomes(placed.items[0]))) == {"00", "11"}
+    assert notes(placed)["layout"] == "4,3"
+    chosen = notes(run(client, BELL))["layout"].split(",")
+    assert len({int(qubit) for qubit in chosen}) == 2
     with pytest.raises(QmioError, match="layout 1,9"):
         run(client, BELL, layout=(1, 9))
 
