@@ -15,15 +15,19 @@ from qmio_jupyter.client import clearing, flows
 from qmio_jupyter.client.conversation import Conversation
 from qmio_jupyter.client.events import Answered, ClientEvent, Refused
 from qmio_jupyter.client.flows import Ask, Flow, Reply
-from qmio_jupyter.client.handle import BaseHandle, OnChange, TaskRecord, counts_of, memory_of, tell
+from qmio_jupyter.client.handle import BaseHandle, OnChange, TaskRecord, tell
 from qmio_jupyter.client.locate import Locator, Say, locator_for
+from qmio_jupyter.client.readings import counts_of, dataframe_of, expectation_of, memory_of, records_of
+from qmio_jupyter.client.snapshots_seen import SnapshotsSeen
 from qmio_jupyter.client.sync import mint_task_id
 from qmio_jupyter.config.settings import ClientSettings, load
+from qmio_jupyter.display.about import of_spec
 from qmio_jupyter.errors import DeadlineError, GatewayError, QmioError
 from qmio_jupyter.model.access import Session
 from qmio_jupyter.model.device import DeviceView, Snapshot
 from qmio_jupyter.model.dry_run import DryRun
 from qmio_jupyter.model.ids import DeviceName, Digest, TaskId
+from qmio_jupyter.model.parity import Expectation
 from qmio_jupyter.model.program import Program
 from qmio_jupyter.model.result import TaskResult
 from qmio_jupyter.model.task import TaskSpec, TaskState, TaskView
@@ -39,7 +43,7 @@ class AsyncTaskHandle(BaseHandle):
     """A task of the asyncio client. ``await handle`` gives its result."""
 
     def __init__(self, client: AsyncClient, record: TaskRecord) -> None:
-        super().__init__(record)
+        super().__init__(record, client.snapshots_seen)
         self._client = client
 
     async def wait(self, timeout_s: float | None = None, on_change: OnChange | None = None) -> TaskView:
@@ -89,13 +93,68 @@ class AsyncTaskHandle(BaseHandle):
             self._record.result = await self._client.result(self.task_id)
         return self._record.result
 
-    async def counts(self, item: int = 0, binding: int = 0) -> list[tuple[str, int]]:
-        """Wait for the result; return ``[(bitstring, count), ...]`` ordered by bitstring value."""
-        return counts_of(await self.result(), item, binding)
+    async def counts(
+        self, item: int = 0, binding: int = 0, register: str | None = None
+    ) -> list[tuple[str, int]]:
+        """Wait for the result; return ``[(bitstring, count), ...]`` ordered by bitstring value.
 
-    async def memory(self, item: int = 0, binding: int = 0) -> list[str]:
-        """Wait for the result; return the bitstring of each shot; as the synchronous handle's."""
-        return memory_of(await self.result(), item, binding)
+        Parameters
+        ----------
+        item, binding : int
+            Which circuit of the task, and which of its bindings.
+        register : str, optional
+            Only the bits of this classical register; all bits, joint, when None.
+        """
+        return counts_of(await self.result(), item, binding, register)
+
+    async def counts_dict(
+        self, item: int = 0, binding: int = 0, register: str | None = None
+    ) -> dict[str, int]:
+        """Wait for the result; return the same as `counts` as a dict: what Qiskit's ``plot_histogram`` takes."""
+        return dict(await self.counts(item, binding, register))
+
+    async def memory(self, item: int = 0, binding: int = 0, register: str | None = None) -> list[str]:
+        """Wait for the result; return the bitstring of each shot, in order of execution.
+
+        Raises
+        ------
+        UsageError
+            If the task was not asked to keep its shots (``--memory``).
+        """
+        return memory_of(await self.result(), item, binding, register)
+
+    async def expectation(self, parity: str, item: int = 0, binding: int = 0) -> Expectation:
+        """Wait for the result; return the mean of a product of Z over the shots, and its standard error.
+
+        Parameters
+        ----------
+        parity : str
+            ``ZZ`` (a letter per bit, the leftmost is the highest), ``Z0*Z1``, or ``c[0]*c[1]``.
+
+        Raises
+        ------
+        UsageError
+            If it is none of them, or names a bit that is not there.
+        """
+        return expectation_of(await self.result(), parity, item, binding)
+
+    async def records(self) -> list[dict[str, Any]]:
+        """Wait for the result; return a dict per outcome of every circuit and binding.
+
+        Its keys: item, binding, each parameter whose value is known, outcome, count, shots, share, error (the share's
+        binomial standard error).
+        """
+        return records_of(await self.result(), self._record.about)
+
+    async def to_dataframe(self) -> Any:
+        """Wait for the result; return `records` as a pandas DataFrame.
+
+        Raises
+        ------
+        UsageError
+            If pandas is not installed.
+        """
+        return dataframe_of(await self.result(), self._record.about)
 
     async def cancel(self, timeout_s: float | None = 2.0) -> TaskView:
         """Ask for the task's end; return how it stands now (``cancelling`` while it still runs)."""
@@ -139,6 +198,7 @@ class AsyncClient:
         self._records: weakref.WeakValueDictionary[TaskId, TaskRecord] = weakref.WeakValueDictionary()
         self._stored: set[Digest] = set()
         self._clearances = clearing.Clearances()
+        self.snapshots_seen = SnapshotsSeen()
         self._closed = False
         #: How long no gateway has answered, in seconds.
         self.unreachable_s = 0.0
@@ -159,6 +219,7 @@ class AsyncClient:
     ) -> AsyncTaskHandle:
         """Queue a task; return its handle once the task is on the gateway's disk."""
         record = self._record(task_id or mint_task_id())
+        record.about = of_spec(spec)
         flow = clearing.submit(
             record.task_id, spec, programs, self._stored, self._clearances, epoch=self._epoch
         )
@@ -215,11 +276,15 @@ class AsyncClient:
 
     async def devices(self, timeout_s: float | None = None) -> tuple[DeviceView, ...]:
         """Return the devices the user may use."""
-        return await self.run(flows.devices(), timeout_s)
+        views = await self.run(flows.devices(), timeout_s)
+        self.snapshots_seen.see_devices(views)
+        return views
 
     async def device(self, name: DeviceName, timeout_s: float | None = None) -> DeviceView:
         """Return one device."""
-        return await self.run(flows.device(name), timeout_s)
+        view = await self.run(flows.device(name), timeout_s)
+        self.snapshots_seen.see_devices((view,))
+        return view
 
     async def snapshot(
         self,
@@ -229,7 +294,9 @@ class AsyncClient:
         timeout_s: float | None = None,
     ) -> Snapshot:
         """Return a snapshot by id, or a device's current one."""
-        return await self.run(flows.snapshot(snapshot_id, device), timeout_s)
+        found = await self.run(flows.snapshot(snapshot_id, device), timeout_s)
+        self.snapshots_seen.see(found)
+        return found
 
     async def session(self, timeout_s: float | None = None) -> Session:
         """Return the user's session at the gateway."""

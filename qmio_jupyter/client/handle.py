@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
+
+import msgspec
 
 from qmio_jupyter.client.events import ClientEvent, PartialArrived, TaskChanged, TaskLost
-from qmio_jupyter.errors import QmioError, TaskCancelledError, TaskError, TaskFailedError, UsageError
+from qmio_jupyter.client.snapshots_seen import SnapshotsSeen
+from qmio_jupyter.display.about import NOTHING, About
+from qmio_jupyter.display.status import status_text
+from qmio_jupyter.errors import QmioError, TaskCancelledError, TaskError, TaskFailedError
 from qmio_jupyter.model.ids import TaskId
-from qmio_jupyter.model.result import ItemResult, TaskResult, outcomes, shot_memory
+from qmio_jupyter.model.parity import Parity
+from qmio_jupyter.model.result import TaskResult
 from qmio_jupyter.model.task import Estimate, Stamp, TaskState, TaskView
 
 #: Called with the task's newest view and its newest partial counts, if any.
@@ -17,13 +23,25 @@ OnChange = Callable[[TaskView, TaskResult | None], None]
 class TaskRecord:
     """The newest view and counts of one task. Changed only by its client; `version` counts the changes."""
 
-    __slots__ = ("__weakref__", "error", "listeners", "partial", "result", "task_id", "version", "view")
+    __slots__ = (
+        "__weakref__",
+        "about",
+        "error",
+        "listeners",
+        "partial",
+        "result",
+        "task_id",
+        "version",
+        "view",
+    )
 
     def __init__(self, task_id: TaskId) -> None:
         self.task_id = task_id
         self.view: TaskView | None = None
         self.partial: TaskResult | None = None
         self.result: TaskResult | None = None
+        #: What is known of it beside: its parameters, by whoever submitted it.
+        self.about: About = NOTHING
         #: Why nothing more will be heard of it (forgotten, or another session's).
         self.error: QmioError | None = None
         self.version = 0
@@ -77,8 +95,9 @@ def tell(records: Mapping[TaskId, TaskRecord], event: ClientEvent) -> bool:
 class BaseHandle:
     """What can be known of a task without asking: all of it is as fresh as the last event."""
 
-    def __init__(self, record: TaskRecord) -> None:
+    def __init__(self, record: TaskRecord, snapshots: SnapshotsSeen) -> None:
         self._record = record
+        self._snapshots = snapshots
 
     @property
     def task_id(self) -> TaskId:
@@ -95,6 +114,11 @@ class BaseHandle:
     def state(self) -> TaskState:
         """Where the task is in its life."""
         return self.view.state
+
+    @property
+    def status(self) -> str:
+        """State, position and estimate in one line, for people; `state` is for programs."""
+        return status_text(self.view)
 
     @property
     def position(self) -> int | None:
@@ -120,6 +144,19 @@ class BaseHandle:
     def partial(self) -> TaskResult | None:
         """The newest counts: partial ones while it runs, None before the first."""
         return self._record.result or self._record.partial
+
+    @property
+    def about(self) -> About:
+        """What is known of it beside: parameters, names of circuits, the age of its snapshot's calibration."""
+        snapshot_id = self.view.snapshot_id or self._snapshots.current(self.view.device)
+        taken_ms = None if snapshot_id is None else self._snapshots.taken_ms(snapshot_id)
+        return msgspec.structs.replace(self._record.about, snapshot_id=snapshot_id, snapshot_ms=taken_ms)
+
+    def describe(self, *, names: Sequence[str] = (), expect: Sequence[Parity] = ()) -> None:
+        """Say what the task's circuits are called, and which expectation values its pages are to show."""
+        self._record.about = msgspec.structs.replace(
+            self._record.about, names=tuple(names) or self._record.about.names, expect=tuple(expect)
+        )
 
     def done(self) -> bool:
         """Return whether the task has ended."""
@@ -172,45 +209,3 @@ class BaseHandle:
         if view is None:
             return f"<task {self.task_id}>"
         return f"<task {view.task_id} on {view.device}: {view.state}, {view.shots_done}/{view.shots} shots>"
-
-
-def counts_of(result: TaskResult, item: int = 0, binding: int = 0) -> list[tuple[str, int]]:
-    """Return ``[(bitstring, count), ...]`` of one item and binding, ordered by bitstring value.
-
-    Raises
-    ------
-    TaskError
-        If there is no such item or binding.
-    """
-    return outcomes(_item(result, item, binding), binding)
-
-
-def memory_of(result: TaskResult, item: int = 0, binding: int = 0) -> list[str]:
-    """Return the bitstring of each shot of one item and binding, in order of execution.
-
-    Raises
-    ------
-    TaskError
-        If there is no such item or binding.
-    UsageError
-        If the task was not asked to keep its shots.
-    """
-    shots = shot_memory(_item(result, item, binding), binding)
-    if shots is None:
-        raise UsageError(
-            f"task {result.task_id} did not keep its single shots", hint="Run it again with --memory."
-        )
-    return shots
-
-
-def _item(result: TaskResult, item: int, binding: int) -> ItemResult:
-    """Return an item that has this binding."""
-    try:
-        found = result.items[item]
-        found.bindings[binding]
-    except IndexError:
-        raise TaskError(
-            f"task {result.task_id} has no item {item} with binding {binding}",
-            hint=f"It has {len(result.items)} items.",
-        ) from None
-    return found

@@ -23,8 +23,10 @@ from qmio_jupyter.client.events import Answered, ClientEvent, Refused
 from qmio_jupyter.client.flows import Ask, Flow, Reply
 from qmio_jupyter.client.handle import TaskRecord, tell
 from qmio_jupyter.client.locate import Locator, Say, locator_for
+from qmio_jupyter.client.snapshots_seen import SnapshotsSeen
 from qmio_jupyter.client.sync_handle import TaskHandle
 from qmio_jupyter.config.settings import ClientSettings, load
+from qmio_jupyter.display.about import of_spec
 from qmio_jupyter.errors import DeadlineError, GatewayError, QmioError
 from qmio_jupyter.model.access import Session
 from qmio_jupyter.model.device import DeviceView, Snapshot
@@ -119,6 +121,7 @@ class Client:
         self._records: weakref.WeakValueDictionary[TaskId, TaskRecord] = weakref.WeakValueDictionary()
         self._stored: set[Digest] = set()
         self._clearances = clearing.Clearances()
+        self.snapshots_seen = SnapshotsSeen()
         self._commands: deque[Callable[[float], None]] = deque()
         self._wake = os.eventfd(0, os.EFD_NONBLOCK | os.EFD_CLOEXEC)
         self._closing = False
@@ -159,6 +162,7 @@ class Client:
             A new id when None. Submitting the same id and spec again is harmless.
         """
         record = self._record(task_id or mint_task_id())
+        record.about = of_spec(spec)
         flow = clearing.submit(
             record.task_id, spec, programs, self._stored, self._clearances, epoch=self._epoch
         )
@@ -234,11 +238,15 @@ class Client:
 
     def devices(self, timeout_s: float | None = None) -> tuple[DeviceView, ...]:
         """Return the devices the user may use."""
-        return self.run(flows.devices(), timeout_s)
+        views = self.run(flows.devices(), timeout_s)
+        self.snapshots_seen.see_devices(views)
+        return views
 
     def device(self, name: DeviceName, timeout_s: float | None = None) -> DeviceView:
         """Return one device."""
-        return self.run(flows.device(name), timeout_s)
+        view = self.run(flows.device(name), timeout_s)
+        self.snapshots_seen.see_devices((view,))
+        return view
 
     def snapshot(
         self,
@@ -248,7 +256,9 @@ class Client:
         timeout_s: float | None = None,
     ) -> Snapshot:
         """Return a snapshot by id, or a device's current one."""
-        return self.run(flows.snapshot(snapshot_id, device), timeout_s)
+        found = self.run(flows.snapshot(snapshot_id, device), timeout_s)
+        self.snapshots_seen.see(found)
+        return found
 
     def session(self, timeout_s: float | None = None) -> Session:
         """Return the user's session at the gateway."""

@@ -7,8 +7,10 @@ import time
 from collections.abc import Generator
 from typing import TYPE_CHECKING, Any
 
-from qmio_jupyter.client.handle import BaseHandle, OnChange, TaskRecord, counts_of, memory_of
+from qmio_jupyter.client.handle import BaseHandle, OnChange, TaskRecord
+from qmio_jupyter.client.readings import counts_of, dataframe_of, expectation_of, memory_of, records_of
 from qmio_jupyter.errors import DeadlineError, GatewayError
+from qmio_jupyter.model.parity import Expectation
 from qmio_jupyter.model.result import TaskResult
 from qmio_jupyter.model.task import TaskView
 
@@ -23,7 +25,7 @@ class TaskHandle(BaseHandle):
     """A task of the synchronous client. ``await handle`` gives its result in any event loop."""
 
     def __init__(self, client: Client, record: TaskRecord) -> None:
-        super().__init__(record)
+        super().__init__(record, client.snapshots_seen)
         self._client = client
 
     def wait(self, timeout_s: float | None = None, on_change: OnChange | None = None) -> TaskView:
@@ -93,11 +95,23 @@ class TaskHandle(BaseHandle):
             self._record.result = self._client.result(self.task_id, timeout_s=left)
         return self._record.result
 
-    def counts(self, item: int = 0, binding: int = 0) -> list[tuple[str, int]]:
-        """Wait for the result; return ``[(bitstring, count), ...]`` ordered by bitstring value."""
-        return counts_of(self.result(), item, binding)
+    def counts(self, item: int = 0, binding: int = 0, register: str | None = None) -> list[tuple[str, int]]:
+        """Wait for the result; return ``[(bitstring, count), ...]`` ordered by bitstring value.
 
-    def memory(self, item: int = 0, binding: int = 0) -> list[str]:
+        Parameters
+        ----------
+        item, binding : int
+            Which circuit of the task, and which of its bindings.
+        register : str, optional
+            Only the bits of this classical register; all bits, joint, when None.
+        """
+        return counts_of(self.result(), item, binding, register)
+
+    def counts_dict(self, item: int = 0, binding: int = 0, register: str | None = None) -> dict[str, int]:
+        """Wait for the result; return the same as `counts` as a dict: what Qiskit's ``plot_histogram`` takes."""
+        return dict(self.counts(item, binding, register))
+
+    def memory(self, item: int = 0, binding: int = 0, register: str | None = None) -> list[str]:
         """Wait for the result; return the bitstring of each shot, in order of execution.
 
         Raises
@@ -105,7 +119,40 @@ class TaskHandle(BaseHandle):
         UsageError
             If the task was not asked to keep its shots (``--memory``).
         """
-        return memory_of(self.result(), item, binding)
+        return memory_of(self.result(), item, binding, register)
+
+    def expectation(self, parity: str, item: int = 0, binding: int = 0) -> Expectation:
+        """Wait for the result; return the mean of a product of Z over the shots, and its standard error.
+
+        Parameters
+        ----------
+        parity : str
+            ``ZZ`` (a letter per bit, the leftmost is the highest), ``Z0*Z1``, or ``c[0]*c[1]``.
+
+        Raises
+        ------
+        UsageError
+            If it is none of them, or names a bit that is not there.
+        """
+        return expectation_of(self.result(), parity, item, binding)
+
+    def records(self) -> list[dict[str, Any]]:
+        """Wait for the result; return a dict per outcome of every circuit and binding.
+
+        Its keys: item, binding, each parameter whose value is known, outcome, count, shots, share, error (the share's
+        binomial standard error).
+        """
+        return records_of(self.result(), self._record.about)
+
+    def to_dataframe(self) -> Any:
+        """Wait for the result; return `records` as a pandas DataFrame.
+
+        Raises
+        ------
+        UsageError
+            If pandas is not installed.
+        """
+        return dataframe_of(self.result(), self._record.about)
 
     def cancel(self, timeout_s: float | None = 2.0) -> TaskView:
         """Ask for the task's end; return how it stands now (``cancelling`` while it still runs)."""

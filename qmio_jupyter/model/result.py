@@ -109,10 +109,37 @@ def outcomes(item: ItemResult, binding: int = 0) -> list[tuple[str, int]]:
     return [(bitstring(key, item.registers), count) for key, count in pairs]
 
 
-def shot_memory(item: ItemResult, binding: int = 0) -> list[str] | None:
+def marginal(item: ItemResult, register: Register, binding: int = 0) -> list[tuple[str, int]]:
+    """Return ``[(bitstring, count), ...]`` of one register's bits, whatever the other bits were, ordered by value.
+
+    Examples
+    --------
+    >>> a, b = Register(name="a", bits=(0,)), Register(name="b", bits=(1, 2))
+    >>> keys, counts = pack_counts([(0b000, 5), (0b101, 2), (0b100, 3)], 3)
+    >>> item = ItemResult(
+    ...     n_bits=3, registers=(a, b), bindings=(BindingCounts(shots=10, keys=keys, counts=counts),)
+    ... )
+    >>> marginal(item, b)
+    [('00', 5), ('10', 5)]
+    """
+    entry = item.bindings[binding]
+    width = key_width(item.n_bits)
+    found: dict[int, int] = {}
+    for i in range(len(entry.counts) // 8):
+        key = int.from_bytes(entry.keys[i * width : (i + 1) * width], "little")
+        count = int.from_bytes(entry.counts[i * 8 : (i + 1) * 8], "little")
+        value = sum((key >> bit & 1) << place for place, bit in enumerate(register.bits))
+        found[value] = found.get(value, 0) + count
+    digits = len(register.bits)
+    return [(f"{value:0{digits}b}" if digits else "", count) for value, count in sorted(found.items())]
+
+
+def shot_memory(
+    item: ItemResult, binding: int = 0, registers: tuple[Register, ...] | None = None
+) -> list[str] | None:
     """Return the bitstring of each shot of one binding, in order of execution; None if it was not kept.
 
-    Bit order and spaces as in :func:`outcomes`.
+    Bit order and spaces as in :func:`outcomes`; only the bits of `registers` where they are given.
 
     Examples
     --------
@@ -126,7 +153,8 @@ def shot_memory(item: ItemResult, binding: int = 0) -> list[str] | None:
         return None
     width = key_width(item.n_bits)
     shots = [packed[at : at + width] for at in range(0, len(packed), width)]
-    written = {shot: bitstring(int.from_bytes(shot, "little"), item.registers) for shot in set(shots)}
+    shown = item.registers if registers is None else registers
+    written = {shot: bitstring(int.from_bytes(shot, "little"), shown) for shot in set(shots)}
     return [written[shot] for shot in shots]
 
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 import pytest
 
 from qmio_jupyter.client.events import TaskChanged, TaskLost
-from qmio_jupyter.client.handle import TaskRecord, counts_of, memory_of, tell
+from qmio_jupyter.client.handle import TaskRecord, tell
+from qmio_jupyter.client.readings import counts_of, memory_of
 from qmio_jupyter.errors import TaskError, UnknownTaskError, UsageError
 from qmio_jupyter.model.result import BindingCounts, ItemResult, Register, TaskResult, pack_counts
 from qmio_jupyter.model.task import TaskState, TaskView

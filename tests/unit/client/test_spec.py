@@ -7,6 +7,7 @@ import struct
 import pytest
 
 from qmio_jupyter.client.handle import BaseHandle, TaskRecord
+from qmio_jupyter.client.snapshots_seen import SnapshotsSeen
 from qmio_jupyter.client.spec import build_spec
 from qmio_jupyter.errors import TaskCancelledError, TaskError, TaskFailedError, UsageError
 from qmio_jupyter.model.program import Program
@@ -65,7 +66,7 @@ def handle(state: TaskState, error: ErrorInfo | None = None) -> BaseHandle:
             error=error,
         )
     )
-    return BaseHandle(record)
+    return BaseHandle(record, SnapshotsSeen())
 
 
 def test_the_end_of_a_task_as_an_error() -> None:

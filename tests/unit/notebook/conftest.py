@@ -13,6 +13,7 @@ from traitlets.config import Config
 
 from qmio_jupyter.client import sync
 from qmio_jupyter.client.handle import TaskRecord
+from qmio_jupyter.client.snapshots_seen import SnapshotsSeen
 from qmio_jupyter.client.sync_handle import TaskHandle
 from qmio_jupyter.config.settings import ClientSettings
 from qmio_jupyter.errors import DeviceError, TaskError, UnknownTaskError
@@ -75,6 +76,7 @@ class FakeClient:
     def __init__(self) -> None:
         self.settings = ClientSettings()
         self.changed = threading.Condition()
+        self.snapshots_seen = SnapshotsSeen()
         self.unreachable_s = 0.0
         self.specs: dict[str, TaskSpec] = {}
         self.programs: dict[str, Any] = {}
