@@ -6,7 +6,7 @@ import click
 
 from qmio_jupyter.cli.documents import result_documents
 from qmio_jupyter.cli.shared import SECONDS, client_for, emit, json_option
-from qmio_jupyter.display.table import result_text
+from qmio_jupyter.display.result_text import result_text
 
 
 @click.command()

@@ -19,7 +19,7 @@ from qmio_jupyter.client.spec import build_spec, snapshot_named
 from qmio_jupyter.client.sync import Client, TaskHandle, mint_task_id
 from qmio_jupyter.config import settings
 from qmio_jupyter.display.dry_run import dry_run_text
-from qmio_jupyter.display.table import result_text
+from qmio_jupyter.display.result_text import result_text
 from qmio_jupyter.errors import QmioError
 from qmio_jupyter.model.program import Program
 from qmio_jupyter.model.task import MAX_SHOTS, StalePolicy, TaskOptions, TaskSpec

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from qmio_jupyter.display.table import MOST_BLOCKS
 from qmio_jupyter.display.text import duration, facts, plain
 from qmio_jupyter.model.dry_run import DryRun, DryRunItem
 
+#: Items that are shown.
+MOST_ITEMS = 8
 #: Lines of one compiled circuit that a cell shows.
 MOST_LINES = 40
 #: Qubits of a layout, and kinds of operations, that are told.
@@ -22,14 +23,14 @@ def dry_run_text(run: DryRun, most_lines: int | None = MOST_LINES) -> str:
     """
     bound = f", snapshot {run.snapshot_id[:12]}" if run.snapshot_id else ""
     blocks = [plain(f"dry run on {run.device}{bound}: nothing was run, nothing was queued")]
-    for index, item in enumerate(run.items[:MOST_BLOCKS]):
+    for index, item in enumerate(run.items[:MOST_ITEMS]):
         title = f"circuit {index + 1} of {len(run.items)}:\n" if len(run.items) > 1 else ""
         blocks.append(title + item_text(item))
         circuit = circuit_text(item, index, most_lines)
         if circuit:
             blocks.append(circuit)
-    if len(run.items) > MOST_BLOCKS:
-        blocks.append(f"... and {len(run.items) - MOST_BLOCKS} more: see .items of the dry run.")
+    if len(run.items) > MOST_ITEMS:
+        blocks.append(f"... and {len(run.items) - MOST_ITEMS} more: see .items of the dry run.")
     blocks.append(
         facts(
             [

@@ -48,3 +48,17 @@ def duration(seconds: float) -> str:
 def plain(text: str) -> str:
     """Return `text` without control characters: a label may not move the cursor."""
     return "".join(char if char.isprintable() else "\N{REPLACEMENT CHARACTER}" for char in text)
+
+
+def age(seconds: float) -> str:
+    """Return how old something is, in one unit: ``3 min``, ``5 h``, ``12 days``."""
+    seconds = max(seconds, 0)
+    for limit, size, unit in ((90, 1, "s"), (90 * 60, 60, "min"), (36 * 3600, 3600, "h")):
+        if seconds < limit:
+            return f"{seconds / size:.0f} {unit}"
+    return f"{seconds / 86400:.0f} days"
+
+
+def grouped(number: int) -> str:
+    """Return a whole number with its thousands apart, from five digits on: ``9999``, ``10 000`` (narrow no-break)."""
+    return f"{number:,}".replace(",", "\N{NARROW NO-BREAK SPACE}") if abs(number) >= 10_000 else str(number)

@@ -11,7 +11,9 @@ from typing import TYPE_CHECKING, Any
 from IPython.core.magic import Magics, line_cell_magic, magics_class, needs_local_scope, no_var_expand
 
 from qmio_jupyter.display import table
+from qmio_jupyter.display.compare import compare_text
 from qmio_jupyter.display.dry_run import dry_run_text
+from qmio_jupyter.display.result_text import result_text
 from qmio_jupyter.display.text import moment
 from qmio_jupyter.errors import UsageError
 from qmio_jupyter.notebook import api, link
@@ -157,7 +159,7 @@ class QpuMagics(Magics):
     def _do_result(self, values: Mapping[str, Any]) -> None:
         handle = api.result(values["task"])
         self._keep(handle, values["out"])
-        self._show(table.result_text(handle.view, handle.result()))
+        self._show(result_text(handle.view, handle.result(), handle.about))
 
     def _do_devices(self, _values: Mapping[str, Any]) -> None:
         self._show(table.devices_text(api.devices()))
@@ -174,7 +176,7 @@ class QpuMagics(Magics):
 
     def _do_compare(self, values: Mapping[str, Any]) -> None:
         handles = api.compare(*values["tasks"])
-        self._show(table.compare_text([h.view for h in handles], [h.result() for h in handles]))
+        self._show(compare_text([h.view for h in handles], [h.result() for h in handles]))
 
     def _do_replay(self, values: Mapping[str, Any]) -> None:
         api.replay(values["task"], snapshot=values["snapshot"])

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from qmio_jupyter.client.spec import snapshot_named
+from qmio_jupyter.display.result_text import result_text
 from qmio_jupyter.display.status import status_text
-from qmio_jupyter.display.table import result_text
 from qmio_jupyter.errors import DeadlineError, GatewayError, QmioError
 from qmio_jupyter.model.device import DeviceView
 from qmio_jupyter.model.dry_run import DryRun
@@ -168,7 +168,7 @@ def follow(
         raise
     view = handle.view
     if view.state is TaskState.COMPLETED:
-        line.end(result_text(view, handle.result()))
+        line.end(result_text(view, handle.result(), handle.about))
         return
     line.end(status_text(view))
     handle.raise_for_state()

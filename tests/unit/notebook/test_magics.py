@@ -109,7 +109,7 @@ def test_bind_sees_what_the_cell_defined(shell: Any, fake: Any, capsys: pytest.C
     )
     run(shell, f"%%qpu --bind x=[i * 0.5 for i in range(k)]\n{body}")
     assert spec_of(fake).items[0].bindings == 3
-    assert "binding 3 of 3" in capsys.readouterr().out
+    assert "3 bindings:" in capsys.readouterr().out
     assert "parameter x has no value" in refused(shell, f"%%qpu\n{body}", ProgramError)
     assert "Did you mean" in refused(shell, f"%%qpu --bind xx=1 --bind x=1\n{body}", ProgramError)
 
