@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import heapq
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from operator import itemgetter
 from typing import Literal
 
@@ -62,6 +62,22 @@ def select(pairs: Sequence[Pair], most: int) -> Selection:
         others=len(pairs) - len(kept),
         other_shots=shots - sum(count for _, count in kept),
     )
+
+
+def select_names(values: Mapping[str, float], most: int) -> tuple[list[str], list[int]]:
+    """Return the outcomes with the largest values in order of their bits, and each one's position by value.
+
+    Raises
+    ------
+    UsageError
+        For a `most` below 1.
+    """
+    if most < 1:
+        raise UsageError(f"a picture of its top {most} outcomes", hint="Ask for at least one.")
+    kept = heapq.nsmallest(most, values, key=lambda bits: (-values[bits], len(bits), bits))
+    places = {bits: place for place, bits in enumerate(kept)}
+    kept.sort(key=lambda bits: (len(bits), bits))
+    return kept, [places[bits] for bits in kept]
 
 
 def standard_error(share: float, shots: int) -> float:

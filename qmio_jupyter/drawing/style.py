@@ -32,7 +32,7 @@ TONES: Final[dict[str, Tone]] = {
     "bar": Tone("#5088cf", "#4585d3"),
     "rest": Tone("#a3abb4", "#7d858d"),
     "error": Tone("#1f2328", "#e8eaed", "--jp-ui-font-color1"),
-    "series-1": Tone("#2f6db5", "#6aa7ea"),
+    "series-1": Tone("#5088cf", "#4585d3"),
     "series-2": Tone("#c8550a", "#f08a4b"),
     "series-3": Tone("#007a5a", "#35c79b"),
     "series-4": Tone("#9a4f86", "#dc9bc6"),

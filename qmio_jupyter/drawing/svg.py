@@ -94,9 +94,13 @@ def label(
     return f"<text {place}{said}>{escape(content)}</text>"
 
 
+#: Kinds of strokes that take the tone of another name.
+_AS: Final = {"ideal": "ink"}
+
+
 def lines(path: str, kind: str, *, width: float = 1, extra: str = "") -> str:
     """Return a stroked ``<path>`` of the class ``qmio-kind``, in the tone of that name."""
     return (
-        f'<path class="qmio-{kind}" d="{path}" fill="none" stroke="{TONES[kind].light}" '
+        f'<path class="qmio-{kind}" d="{path}" fill="none" stroke="{TONES[_AS.get(kind, kind)].light}" '
         f'stroke-width="{number(width)}"{extra}/>'
     )

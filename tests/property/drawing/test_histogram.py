@@ -5,7 +5,8 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from qmio_jupyter.drawing.histogram import REST, histogram
+from qmio_jupyter.drawing.columns import REST
+from qmio_jupyter.drawing.histogram import histogram
 from qmio_jupyter.drawing.html import figure
 from qmio_jupyter.drawing.outcomes import select
 from qmio_jupyter.drawing.text import clean

@@ -7,7 +7,8 @@ from xml.etree import ElementTree as ET
 
 import pytest
 
-from qmio_jupyter.drawing.histogram import REST, axis_end, histogram
+from qmio_jupyter.drawing.columns import REST
+from qmio_jupyter.drawing.histogram import axis_end, histogram
 from qmio_jupyter.drawing.outcomes import select, standard_error
 from qmio_jupyter.errors import UsageError
 from qmio_jupyter.testing.pictures import SVG, keys, parsed, texts
