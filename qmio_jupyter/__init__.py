@@ -51,3 +51,9 @@ def load_ipython_extension(ipython: Any) -> None:
 def unload_ipython_extension(ipython: Any) -> None:
     """Take them away: what ``%unload_ext qmio_jupyter`` calls."""
     import_module("qmio_jupyter.notebook.extension").unload(ipython)
+
+
+def _jupyter_server_extension_points() -> list[dict[str, Any]]:
+    """Name the extension's application: what a Jupyter server asks of the packages enabled in it."""
+    module = "qmio_jupyter.server.extension"
+    return [{"module": module, "app": import_module(module).QmioServer}]

@@ -5,7 +5,7 @@ set -eu
 cd "$(dirname "$0")/.."
 
 stamp=.venv/.made-from
-wanted=$(cat requirements/dev.txt pyproject.toml tools/install.sh | sha256sum | cut -d' ' -f1)
+wanted=$(cat requirements/dev.txt pyproject.toml tools/install.sh qmio_jupyter/server/qmio_jupyter.json | sha256sum | cut -d' ' -f1)
 [ "$(cat "$stamp" 2>/dev/null || true)" = "$wanted" ] && exit 0
 
 python=

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import subprocess
 import sys
@@ -13,6 +14,8 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).resolve().parents[3]
+#: What enables the server extension, below the prefix.
+SERVER_CONFIG = "etc/jupyter/jupyter_server_config.d/qmio_jupyter.json"
 #: Files of the package that are no Python: forgetting one breaks the product at run time.
 ASSETS = [
     p.relative_to(ROOT)
@@ -57,6 +60,12 @@ def test_wheel_and_sdist_carry_every_module_and_asset(checkout: Path, built: Pat
     assert wanted <= sdist
 
 
+def test_the_wheel_enables_the_server_extension(built: Path) -> None:
+    with zipfile.ZipFile(next(built.glob("*.whl"))) as wheel:
+        (name,) = (n for n in wheel.namelist() if n.endswith(f".data/data/{SERVER_CONFIG}"))
+        assert json.loads(wheel.read(name)) == {"ServerApp": {"jpserver_extensions": {"qmio_jupyter": True}}}
+
+
 def test_pip_install_from_a_clean_checkout_works(checkout: Path, tmp_path: Path) -> None:
     venv.create(tmp_path / "venv", with_pip=False)
     python = tmp_path / "venv" / "bin" / "python"
@@ -86,3 +95,16 @@ def test_pip_install_from_a_clean_checkout_works(checkout: Path, tmp_path: Path)
         timeout=60,
     ).stdout
     assert "devices" in helped
+    assert (tmp_path / "venv" / SERVER_CONFIG).is_file()
+    listed = subprocess.run(
+        [str(python), "-m", "jupyter_server.extension.serverextension", "list"],
+        env=env | {f"JUPYTER_{name}_DIR": str(tmp_path / "none") for name in ("CONFIG", "DATA", "RUNTIME")},
+        cwd=tmp_path,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        check=True,
+        timeout=60,
+    ).stdout
+    assert "qmio_jupyter" in listed
+    assert "OK" in listed[listed.index("Validating qmio_jupyter") :]

@@ -1,0 +1,38 @@
+"""The extension application: what a Jupyter server loads, configures and ends."""
+
+from __future__ import annotations
+
+from jupyter_server.extension.application import ExtensionApp
+from traitlets import Float
+
+from qmio_jupyter._version import __version__
+from qmio_jupyter.server.handlers import ROUTES
+from qmio_jupyter.server.link import Link
+
+
+class QmioServer(ExtensionApp):
+    """Adds the routes of qmio_jupyter to a Jupyter server."""
+
+    name = "qmio_jupyter"
+    version = __version__
+    description = "Lets the pages of this server ask the user's gateway: cancel a task, is it there."
+
+    timeout_s = Float(
+        5.0, min=0.1, max=60.0, config=True, help="Seconds in which the gateway must answer a request."
+    )
+    keep_s = Float(
+        60.0,
+        min=0.0,
+        config=True,
+        help="Seconds for which the link to the gateway is kept after the last request.",
+    )
+
+    def initialize_handlers(self) -> None:
+        """Add the routes."""
+        self._link = Link(keep_s=self.keep_s)
+        shared = {"link": self._link, "timeout_s": self.timeout_s}
+        self.handlers.extend((path, handler, shared) for path, handler in ROUTES)
+
+    async def stop_extension(self) -> None:
+        """Let the link go."""
+        await self._link.close()

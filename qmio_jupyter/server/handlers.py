@@ -1,0 +1,116 @@
+"""The routes. Each is authenticated, authorised, guarded against forged requests, and reads no body."""
+
+from __future__ import annotations
+
+import traceback
+from types import TracebackType
+from typing import Any
+
+from jupyter_server.auth.decorator import authorized
+from jupyter_server.base.handlers import APIHandler
+from tornado import web
+from tornado.http1connection import HTTP1Connection
+
+from qmio_jupyter._version import __version__
+from qmio_jupyter.errors import QmioError, UsageError
+from qmio_jupyter.model.ids import is_id
+from qmio_jupyter.server.answers import document_of, refusal_of, status_of
+from qmio_jupyter.server.link import Link
+
+#: Bytes of a body that are taken, and thrown away: every question is in the path. More ends the connection.
+BODY_BYTES = 4096
+#: Seconds in which a gateway that is there says so.
+HEALTH_S = 1.0
+
+
+@web.stream_request_body
+class Handler(APIHandler):
+    """What all routes share: who may ask, how much, and how they are refused.
+
+    Parameters
+    ----------
+    link : Link
+        The server's link to the gateway.
+    timeout_s : float
+        Seconds a question may take.
+    """
+
+    #: What an authoriser of the Jupyter server is asked about; actions are Jupyter's own, ``read`` and ``write``.
+    auth_resource = "qmio_jupyter"
+
+    def initialize(self, link: Link, timeout_s: float) -> None:
+        """Take the link and bound the body, of which nothing has been read yet; Tornado calls it first."""
+        self.link = link
+        self.timeout_s = timeout_s
+        if isinstance(self.request.connection, HTTP1Connection):
+            self.request.connection.set_max_body_size(BODY_BYTES)
+
+    def data_received(self, chunk: bytes) -> None:
+        """Throw the body away."""
+
+    def write_error(self, status_code: int, **kwargs: Any) -> None:
+        """Answer ``{"code", "message", "hint"}``; an error of ours brings its own status."""
+        error = kwargs.get("exc_info", (None, None, None))[1]
+        if isinstance(error, QmioError):
+            self.set_status(status_of(error.code))
+            self.finish(document_of(error))
+        else:
+            self.finish(refusal_of(status_code))
+
+    def log_exception(
+        self,
+        typ: type[BaseException] | None,
+        value: BaseException | None,
+        tb: TracebackType | None,
+    ) -> None:
+        """Log one line: no stack, and not the address, which may carry a token."""
+        if isinstance(value, QmioError):
+            self.log.info("qmio_jupyter: %s", value.one_line())
+        elif isinstance(value, web.HTTPError):
+            self.log.info("qmio_jupyter: refused, %d %s", value.status_code, self._reason)
+        else:
+            frames = traceback.extract_tb(tb)
+            where = f" in {frames[-1].filename}:{frames[-1].lineno}" if frames else ""
+            self.log.error("qmio_jupyter: a defect, %s%s", "" if typ is None else typ.__name__, where)
+
+
+class CancelHandler(Handler):
+    """``POST qmio_jupyter/api/tasks/ID/cancel``: ask for a task's end."""
+
+    @web.authenticated
+    @authorized
+    async def post(self, task_id: str) -> None:
+        """Answer how the task stands: ``cancelling`` while it still runs; one that has ended stays as it is."""
+        if not (is_id(task_id) and task_id.startswith("t-")):
+            raise UsageError(
+                f"{task_id[:64]!r} is no task id", hint="A task id is t- and 26 digits or letters."
+            )
+        timeout_s = self.timeout_s
+        view = await self.link.ask(lambda client: client.cancel(task_id, timeout_s=timeout_s), timeout_s)
+        self.finish({"task_id": view.task_id, "state": str(view.state), "revision": view.revision})
+
+
+class HealthHandler(Handler):
+    """``GET qmio_jupyter/api/health``: whether this extension is here, and a gateway too."""
+
+    #: A page that looks is no sign of work: a hub's culler need not count it.
+    _track_activity = False
+
+    @web.authenticated
+    @authorized
+    async def get(self) -> None:
+        """Answer the extension's version, and whether a gateway answers. None is started."""
+        try:
+            await self.link.ask(lambda client: client.ping(HEALTH_S), HEALTH_S)
+        except QmioError as error:
+            self.log.debug("qmio_jupyter: no gateway, %s", error.one_line())
+            self.finish({"version": __version__, "gateway": False})
+        else:
+            self.finish({"version": __version__, "gateway": True})
+
+
+#: Path below the server's base URL -> its handler.
+ROUTES: tuple[tuple[str, type[Handler]], ...] = (
+    (r"/qmio_jupyter/api/health", HealthHandler),
+    (r"/qmio_jupyter/api/tasks/([^/]+)/cancel", CancelHandler),
+)
