@@ -24,7 +24,7 @@ from qmio_jupyter.errors import QmioError
 from qmio_jupyter.model.program import Program
 from qmio_jupyter.model.task import MAX_SHOTS, StalePolicy, TaskOptions, TaskSpec
 from qmio_jupyter.notebook.binding import matrix
-from qmio_jupyter.notebook.options import LONGEST_LABEL
+from qmio_jupyter.notebook.values import LONGEST_LABEL
 
 #: How long an interrupted run waits for the cancellation to be accepted.
 _CANCEL_S = 5.0

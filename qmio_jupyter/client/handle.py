@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Mapping, Sequence
+from typing import Any
 
 import msgspec
 
@@ -30,6 +32,7 @@ class TaskRecord:
         "listeners",
         "partial",
         "result",
+        "seen_s",
         "task_id",
         "version",
         "view",
@@ -38,6 +41,8 @@ class TaskRecord:
     def __init__(self, task_id: TaskId) -> None:
         self.task_id = task_id
         self.view: TaskView | None = None
+        #: When `view` came, by the monotonic clock: its estimates count from then.
+        self.seen_s = 0.0
         self.partial: TaskResult | None = None
         self.result: TaskResult | None = None
         #: What is known of it beside: its parameters, by whoever submitted it.
@@ -52,6 +57,7 @@ class TaskRecord:
         """Take in a view, unless a newer one is known, and the final result if it came with it."""
         if self.view is None or view.revision >= self.view.revision:
             self.view = view
+            self.seen_s = time.monotonic()
             self.result = result or self.result
             self._changed()
 
@@ -146,6 +152,11 @@ class BaseHandle:
         return self._record.result or self._record.partial
 
     @property
+    def seen_s_ago(self) -> float:
+        """Seconds since `view` came: its estimates were made then."""
+        return time.monotonic() - self._record.seen_s
+
+    @property
     def about(self) -> About:
         """What is known of it beside: parameters, names of circuits, the age of its snapshot's calibration."""
         snapshot_id = self.view.snapshot_id or self._snapshots.current(self.view.device)
@@ -201,6 +212,18 @@ class BaseHandle:
             hint="Wait for it.",
             code="task.not_finished",
             retryable=True,
+        )
+
+    def _repr_mimebundle_(self, include: object = None, exclude: object = None) -> dict[str, Any]:  # noqa: ARG002
+        """IPython's hook: the page of the task as it is now, the same as a cell shows, never live."""
+        from qmio_jupyter.display.result_page import moment_bundle
+
+        return moment_bundle(
+            self.view,
+            self.partial,
+            self.about,
+            now_ms=time.time_ns() // 1_000_000,
+            seen_s_ago=self.seen_s_ago,
         )
 
     def __repr__(self) -> str:

@@ -5,20 +5,23 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Generator
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 from qmio_jupyter.client.handle import BaseHandle, OnChange, TaskRecord
 from qmio_jupyter.client.readings import counts_of, dataframe_of, expectation_of, memory_of, records_of
-from qmio_jupyter.errors import DeadlineError, GatewayError
+from qmio_jupyter.errors import DeadlineError, GatewayError, QmioError
 from qmio_jupyter.model.parity import Expectation
 from qmio_jupyter.model.result import TaskResult
-from qmio_jupyter.model.task import TaskView
+from qmio_jupyter.model.task import TaskState, TaskView
 
 if TYPE_CHECKING:
     from qmio_jupyter.client.sync import Client
 
 #: How often a wait without news looks whether there still is a gateway.
 _LOOK_S = 1.0
+#: So long a handle that is shown waits for its result.
+_SHOW_S = 2.0
 
 
 class TaskHandle(BaseHandle):
@@ -153,6 +156,13 @@ class TaskHandle(BaseHandle):
             If pandas is not installed.
         """
         return dataframe_of(self.result(), self._record.about)
+
+    def _repr_mimebundle_(self, include: object = None, exclude: object = None) -> dict[str, Any]:
+        # A result that was not delivered with the task's end is fetched, if that is quick.
+        if self.state is TaskState.COMPLETED and self._record.result is None:
+            with suppress(QmioError):
+                self.result(_SHOW_S)
+        return super()._repr_mimebundle_(include, exclude)
 
     def cancel(self, timeout_s: float | None = 2.0) -> TaskView:
         """Ask for the task's end; return how it stands now (``cancelling`` while it still runs)."""

@@ -27,7 +27,7 @@ STYLE: Final = (
     ".qmio-page summary{cursor:pointer;line-height:24px}"
     ".qmio-page table.qmio-table{margin:2px 0 8px 16px;border-collapse:collapse;font-size:12px}"
     ".qmio-page .qmio-table td,.qmio-page .qmio-table th{padding:1px 12px 1px 0;vertical-align:top;"
-    "white-space:pre-wrap;max-width:60ch;overflow-wrap:anywhere}"
+    "white-space:pre-wrap;max-width:72ch;overflow-wrap:anywhere}"
     "</style>"
 )
 _LEFT: Final = ' style="text-align:left"'
@@ -51,8 +51,8 @@ def line(*words: str, kind: str = "line") -> str:
 
 
 def soft(text: str) -> str:
-    """Return plain text in the quieter tone."""
-    return f'<span class="qmio-soft">{esc(text)}</span>'
+    """Return plain text in the quieter tone; nothing for an empty one."""
+    return f'<span class="qmio-soft">{esc(text)}</span>' if text else ""
 
 
 def code(text: str) -> str:

@@ -14,6 +14,7 @@ from qmio_jupyter.errors import NotYetError, UsageError
 from qmio_jupyter.model.access import Session
 from qmio_jupyter.model.device import DeviceView, Snapshot
 from qmio_jupyter.model.dry_run import DryRun
+from qmio_jupyter.model.parity import Parity, parse
 from qmio_jupyter.model.task import TaskState, TaskView
 from qmio_jupyter.notebook import link
 from qmio_jupyter.notebook import run as running
@@ -53,6 +54,7 @@ def run(
     shots: int | None = None,
     bind: Mapping[str, Any] | Sequence[Any] | None = None,
     label: str | None = None,
+    expect: str | Parity | Sequence[str | Parity] = (),
     seed: int | None = None,
     ideal: bool = False,
     opt_level: int | None = None,
@@ -82,6 +84,8 @@ def run(
         a parameter vector of length k a sequence of shape ``(k,)`` or ``(bindings, k)``. Or one array for all,
         shape ``(parameters,)`` or ``(bindings, parameters)``, in the order of ``circuit.parameters``. The circuit
         travels once, whatever it is bound to.
+    expect : str or sequence of str
+        Products of Z whose means the handle shows: ``"ZZ"``, ``"Z0*Z1"``, ``"c[0]*c[1]"``; see ``.expectation()``.
     timeout : float, optional
         Wait at most so many seconds.
     wait : bool
@@ -114,6 +118,7 @@ def run(
             device=device,
             shots=shots,
             label=label,
+            expect=_parities(expect),
             seed=seed,
             ideal=ideal,
             opt_level=opt_level,
@@ -161,16 +166,26 @@ def tasks(limit: int = 20, *, state: str | None = None) -> tuple[TaskView, ...]:
     return link.client().tasks(limit, states=() if state is None else (TaskState(state),))
 
 
-def attach(task: str = "last") -> TaskHandle:
+def attach(task: str = "last", *, expect: str | Parity | Sequence[str | Parity] = ()) -> TaskHandle:
     """Return the handle of a task, from any notebook; the twin of ``%qpu attach``.
 
     Parameters
     ----------
     task : str
         Its id, a unique beginning of it, or ``last``.
+    expect : str or sequence of str
+        As for `run`.
     """
     client = link.client()
-    return client.attach(client.resolve(task))
+    wanted = _parities(expect)
+    handle = client.attach(client.resolve(task))
+    handle.describe(expect=wanted)
+    return handle
+
+
+def _parities(expect: str | Parity | Sequence[str | Parity]) -> tuple[Parity, ...]:
+    written = (expect,) if isinstance(expect, str | Parity) else expect
+    return tuple(parse(one) if isinstance(one, str) else one for one in written)
 
 
 def cancel(task: str) -> tuple[TaskView, ...]:
@@ -182,7 +197,7 @@ def cancel(task: str) -> tuple[TaskView, ...]:
     return tuple(client.cancel(view.task_id) for view in client.tasks(1000, states=tuple(live)))
 
 
-def result(task: str) -> TaskHandle:
+def result(task: str, *, expect: str | Parity | Sequence[str | Parity] = ()) -> TaskHandle:
     """Return the handle of a finished task; the twin of ``%qpu result``.
 
     Raises
@@ -190,7 +205,7 @@ def result(task: str) -> TaskHandle:
     TaskError
         If it is not finished (``task.not_finished``), failed or was cancelled.
     """
-    handle = attach(task)
+    handle = attach(task, expect=expect)
     handle.raise_for_state()
     return handle
 

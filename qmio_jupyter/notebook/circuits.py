@@ -28,6 +28,8 @@ _HEADER = re.compile(r"OPENQASM\s+(\d+)(?:\.(\d+))?\s*;")
 _LOOKS_LIKE_QASM = re.compile(
     r'^\s*(?:OPENQASM\b|include\s+"|(?:qubit|qreg|creg|bit)\b\s*[\[\w].*;|gate\s+\w+.*\{)', re.MULTILINE
 )
+#: What Qiskit calls a circuit that nobody named.
+_MADE_UP = re.compile(r"circuit-[0-9]+(?:-[0-9]+)*")
 
 
 class Text(msgspec.Struct, frozen=True):
@@ -42,6 +44,12 @@ class Submission(msgspec.Struct, frozen=True):
 
     programs: tuple[Program, ...]
     items: tuple[Item, ...]
+
+
+def name_of(program: Any) -> str:
+    """Return what the user calls a circuit; empty for text, and for the names that Qiskit makes up."""
+    name = getattr(program, "name", None)
+    return name if isinstance(name, str) and not _MADE_UP.fullmatch(name) else ""
 
 
 def language(body: str, lang: str | None = None) -> str:

@@ -15,6 +15,7 @@ from typing import Any, NoReturn
 import msgspec
 
 from qmio_jupyter.errors import UsageError
+from qmio_jupyter.model.parity import Parity
 from qmio_jupyter.notebook.options import (
     HELP,
     RUN_OPTIONS,
@@ -39,6 +40,8 @@ class RunOptions(msgspec.Struct, frozen=True, kw_only=True):
     #: ``(name, expression)`` in the order written.
     bind: tuple[tuple[str, str], ...] = ()
     label: str | None = None
+    #: Expectation values to show.
+    expect: tuple[Parity, ...] = ()
     seed: int | None = None
     ideal: bool = False
     opt_level: int | None = None
@@ -295,6 +298,7 @@ def _quiet(convert: Callable[[str], Any]) -> Callable[[str], Any]:
 def _run_options(values: dict[str, Any]) -> RunOptions:
     known = {name: values[name] for name in RunOptions.__struct_fields__}
     known["bind"] = tuple(known["bind"])
+    known["expect"] = tuple(known["expect"])
     known["device_option"] = tuple(known["device_option"])
     for flag, pairs in (("--bind", known["bind"]), ("--device-option", known["device_option"])):
         names = [name for name, _ in pairs]

@@ -13,7 +13,7 @@ from IPython.core.magic import Magics, line_cell_magic, magics_class, needs_loca
 from qmio_jupyter.display import table
 from qmio_jupyter.display.compare import compare_text
 from qmio_jupyter.display.dry_run import dry_run_text
-from qmio_jupyter.display.result_text import result_text
+from qmio_jupyter.display.sections import check_expect
 from qmio_jupyter.display.text import moment
 from qmio_jupyter.errors import UsageError
 from qmio_jupyter.notebook import api, link
@@ -99,7 +99,7 @@ class QpuMagics(Magics):
             found = running.estimate(link.client(), programs, asked, defaults, values)
             if asked.out is not None:
                 self._shell.user_ns[asked.out] = found
-            screen_for(self._shell, quiet=quiet).final(dry_run_text(found))
+            screen_for(self._shell, quiet=quiet).final({"text/plain": dry_run_text(found)})
             return None
         handle = running.submit(link.client(), programs, asked, defaults, values)
         self._keep(handle, asked.out)
@@ -149,7 +149,7 @@ class QpuMagics(Magics):
         self._show(table.tasks_text(api.tasks(values["limit"] or 20, state=values["state"])))
 
     def _do_attach(self, values: Mapping[str, Any]) -> None:
-        handle = api.attach(values["task"])
+        handle = api.attach(values["task"], expect=values["expect"])
         self._keep(handle, values["out"])
         self._follow(handle, quiet=False, timeout_s=None, cancel=False)
 
@@ -157,9 +157,10 @@ class QpuMagics(Magics):
         self._show(table.tasks_text(api.cancel(values["task"])))
 
     def _do_result(self, values: Mapping[str, Any]) -> None:
-        handle = api.result(values["task"])
+        handle = api.result(values["task"], expect=values["expect"])
         self._keep(handle, values["out"])
-        self._show(result_text(handle.view, handle.result(), handle.about))
+        screen_for(self._shell).final(running.completed(link.client(), handle))
+        check_expect(handle.result(), handle.about)
 
     def _do_devices(self, _values: Mapping[str, Any]) -> None:
         self._show(table.devices_text(api.devices()))
@@ -194,7 +195,7 @@ class QpuMagics(Magics):
         )
 
     def _show(self, text: str) -> None:
-        screen_for(self._shell).final(text)
+        screen_for(self._shell).final({"text/plain": text})
 
 
 def _said(value: Any) -> str:

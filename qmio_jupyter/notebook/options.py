@@ -5,26 +5,33 @@ Released names never change their meaning; new ones may be added.
 
 from __future__ import annotations
 
-import ast
-import keyword
-import math
-import re
 from collections.abc import Callable
 from typing import Any
 
 import msgspec
 
-from qmio_jupyter.client.spec import CURRENT
-from qmio_jupyter.errors import QmioError
-from qmio_jupyter.model.ids import check_name
-from qmio_jupyter.model.task import MAX_SHOTS, StalePolicy, TaskState
+from qmio_jupyter.model.task import StalePolicy, TaskState
+from qmio_jupyter.notebook.values import (
+    one_of,
+    to_bind,
+    to_cancelled,
+    to_device,
+    to_expect,
+    to_key_value,
+    to_label,
+    to_layout,
+    to_opt_level,
+    to_page,
+    to_seconds,
+    to_seed,
+    to_shots,
+    to_snapshot,
+    to_task,
+    to_variable,
+)
 
 LANGUAGES = ("qasm2", "qasm3", "python")
 PACES = ("real", "fast")
-_LARGEST_SEED = 2**63 - 1
-#: Characters of a label.
-LONGEST_LABEL = 200
-_MOST_TASKS = 1000
 
 
 class Option(msgspec.Struct, frozen=True, kw_only=True):
@@ -67,120 +74,6 @@ class Subcommand(msgspec.Struct, frozen=True, kw_only=True):
     options: tuple[Option, ...] = ()
 
 
-# ---------------------------------------------------------------- what values are accepted
-
-
-def _whole(text: str, low: int, high: int | None) -> int:
-    try:
-        number = int(text)
-    except ValueError:
-        raise ValueError(f"a whole number is expected, not {text!r}") from None
-    if number < low or (high is not None and number > high):
-        limits = f"{low} or more" if high is None else f"{low} to {high}"
-        raise ValueError(f"{limits} is expected, not {number}")
-    return number
-
-
-def _shots(text: str) -> int:
-    return _whole(text, 1, MAX_SHOTS)
-
-
-def _seed(text: str) -> int:
-    return _whole(text, 0, _LARGEST_SEED)
-
-
-def _opt_level(text: str) -> int:
-    return _whole(text, 0, 3)
-
-
-def _page(text: str) -> int:
-    return _whole(text, 1, _MOST_TASKS)
-
-
-def _seconds(text: str) -> float:
-    try:
-        seconds = float(text)
-    except ValueError:
-        raise ValueError(f"a number of seconds is expected, not {text!r}") from None
-    if not (math.isfinite(seconds) and seconds > 0):
-        raise ValueError(f"seconds above 0 are expected, not {text}")
-    return seconds
-
-
-def _variable(text: str) -> str:
-    if not text.isidentifier() or keyword.iskeyword(text):
-        raise ValueError(f"{text!r} is no name of a Python variable")
-    return text
-
-
-def _device(text: str) -> str:
-    try:
-        return check_name(text, "device")
-    except QmioError as error:
-        raise ValueError(error.message) from None
-
-
-def _label(text: str) -> str:
-    if len(text) > LONGEST_LABEL:
-        raise ValueError(f"at most {LONGEST_LABEL} characters are accepted, not {len(text)}")
-    return text
-
-
-def _pair(text: str, what: str) -> tuple[str, str]:
-    name, equals, value = text.partition("=")
-    if not (equals and name.strip() and value.strip()):
-        raise ValueError(f"{what} is expected, not {text!r}")
-    return name.strip(), value.strip()
-
-
-def _bind(text: str) -> tuple[str, str]:
-    name, expression = _pair(text, "NAME=EXPR")
-    try:
-        ast.parse(expression, mode="eval")
-    except (SyntaxError, ValueError) as error:
-        reason = error.msg if isinstance(error, SyntaxError) else str(error)
-        raise ValueError(f"{expression!r} is no Python expression ({reason})") from None
-    return name, expression
-
-
-def _key_value(text: str) -> tuple[str, str]:
-    return _pair(text, "K=V")
-
-
-def _layout(text: str) -> tuple[int, ...]:
-    """Return the physical qubits, the empty tuple for ``auto``."""
-    if text == "auto":
-        return ()
-    try:
-        qubits = tuple(int(part) for part in text.split(","))
-    except ValueError:
-        raise ValueError(f"auto, or qubits like 0,1,4 are expected, not {text!r}") from None
-    if min(qubits) < 0 or len(set(qubits)) < len(qubits):
-        raise ValueError(f"distinct qubits from 0 up are expected, not {text!r}")
-    return qubits
-
-
-def _snapshot(text: str) -> str:
-    if text != CURRENT and re.fullmatch(r"[0-9a-f]{6,64}", text) is None:
-        raise ValueError(f"6 to 64 hexadecimal digits, or {CURRENT}, are expected, not {text!r}")
-    return text
-
-
-def _one_of(*allowed: str) -> Callable[[str], str]:
-    def convert(text: str) -> str:
-        if text not in allowed:
-            raise ValueError(f"one of {', '.join(allowed)} is expected, not {text!r}")
-        return text
-
-    return convert
-
-
-def _task(text: str) -> str:
-    if re.fullmatch(r"(?:t-)?[0-9a-hjkmnp-tv-z]{1,26}|last", text) is None:
-        raise ValueError(f"a task id, its beginning, or last is expected, not {text!r}")
-    return text
-
-
 # ---------------------------------------------------------------- the options
 
 HELP = Option(field="help", flags=("--help",), help="Show this and do nothing.")
@@ -188,15 +81,24 @@ OUT = Option(
     field="out",
     flags=("-o", "--out"),
     metavar="VAR",
-    convert=_variable,
+    convert=to_variable,
     help="Put the task's handle into this variable.",
 )
 SNAPSHOT = Option(
     field="snapshot",
     flags=("--snapshot",),
     metavar="ID",
-    convert=_snapshot,
+    convert=to_snapshot,
     help="Bind this snapshot instead of the device's current one.",
+)
+
+EXPECT = Option(
+    field="expect",
+    flags=("--expect",),
+    metavar="PARITY",
+    convert=to_expect,
+    repeated=True,
+    help="Show the mean of a product of Z over the shots: ZZ, Z0*Z1 or c[0]*c[1].",
 )
 
 #: Options of ``%%qpu`` and of ``%qpu run``.
@@ -205,7 +107,7 @@ RUN_OPTIONS: tuple[Option, ...] = (
         field="device",
         flags=("-d", "--device"),
         metavar="NAME",
-        convert=_device,
+        convert=to_device,
         dynamic="devices",
         help="Device to run on; else the configured one.",
     ),
@@ -213,7 +115,7 @@ RUN_OPTIONS: tuple[Option, ...] = (
         field="shots",
         flags=("-n", "--shots"),
         metavar="N",
-        convert=_shots,
+        convert=to_shots,
         help="Shots per circuit and binding; else the configured number.",
     ),
     OUT,
@@ -221,7 +123,7 @@ RUN_OPTIONS: tuple[Option, ...] = (
         field="bind",
         flags=("--bind",),
         metavar="NAME=EXPR",
-        convert=_bind,
+        convert=to_bind,
         repeated=True,
         help="Value of a parameter: a Python expression, a number or a sequence of numbers (one run each).",
     ),
@@ -229,14 +131,14 @@ RUN_OPTIONS: tuple[Option, ...] = (
         field="label",
         flags=("--label",),
         metavar="TEXT",
-        convert=_label,
+        convert=to_label,
         help="A word of yours to find the task by.",
     ),
     Option(
         field="seed",
         flags=("--seed",),
         metavar="N",
-        convert=_seed,
+        convert=to_seed,
         help="Seed of simulated devices; else derived from the task's id.",
     ),
     Option(field="ideal", flags=("--ideal",), help="Without noise, on a simulated device that has some."),
@@ -244,7 +146,7 @@ RUN_OPTIONS: tuple[Option, ...] = (
         field="opt_level",
         flags=("--opt-level",),
         metavar="0-3",
-        convert=_opt_level,
+        convert=to_opt_level,
         choices=("0", "1", "2", "3"),
         help="Effort of the transpiler.",
     ),
@@ -252,7 +154,7 @@ RUN_OPTIONS: tuple[Option, ...] = (
         field="layout",
         flags=("--layout",),
         metavar="auto|I,J,..",
-        convert=_layout,
+        convert=to_layout,
         choices=("auto",),
         help="Physical qubits of the program's qubits, in order.",
     ),
@@ -260,7 +162,7 @@ RUN_OPTIONS: tuple[Option, ...] = (
         field="lang",
         flags=("--lang",),
         metavar="qasm2|qasm3|python",
-        convert=_one_of(*LANGUAGES),
+        convert=one_of(*LANGUAGES),
         choices=LANGUAGES,
         help="Language of the body; else told by its OPENQASM header.",
     ),
@@ -268,16 +170,17 @@ RUN_OPTIONS: tuple[Option, ...] = (
         field="pace",
         flags=("--pace",),
         metavar="real|fast",
-        convert=_one_of(*PACES),
+        convert=one_of(*PACES),
         choices=PACES,
         help="Whether an emulated device takes a real one's time.",
     ),
+    EXPECT,
     Option(field="memory", flags=("--memory",), help="Keep the outcome of every single shot: TASK.memory()."),
     Option(
         field="timeout",
         flags=("-t", "--timeout"),
         metavar="S",
-        convert=_seconds,
+        convert=to_seconds,
         help="Wait at most so many seconds; the task goes on.",
     ),
     Option(field="no_wait", flags=("-a", "--no-wait"), help="Do not wait: give the task's handle at once."),
@@ -291,14 +194,14 @@ RUN_OPTIONS: tuple[Option, ...] = (
         field="compiled_for",
         flags=("--compiled-for",),
         metavar="ID|current",
-        convert=_snapshot,
+        convert=to_snapshot,
         help="The program is in the device's own gates, on its own qubits, compiled for this snapshot.",
     ),
     Option(
         field="stale",
         flags=("--stale",),
         metavar="warn|recompile|refuse",
-        convert=_one_of(*StalePolicy),
+        convert=one_of(*StalePolicy),
         choices=tuple(StalePolicy),
         help="If a compiled program's snapshot is no longer the current one.",
     ),
@@ -306,7 +209,7 @@ RUN_OPTIONS: tuple[Option, ...] = (
         field="device_option",
         flags=("--device-option",),
         metavar="K=V",
-        convert=_key_value,
+        convert=to_key_value,
         repeated=True,
         help="An option only this device knows.",
     ),
@@ -317,23 +220,19 @@ RUN_OPTIONS: tuple[Option, ...] = (
 # ---------------------------------------------------------------- the subcommands
 
 _TASK = Argument(
-    field="task", metavar="ID", convert=_task, dynamic="tasks", help="A task's id, or its beginning."
+    field="task", metavar="ID", convert=to_task, dynamic="tasks", help="A task's id, or its beginning."
 )
 _ATTACHED = Argument(
     field="task",
     metavar="ID|last",
-    convert=_task,
+    convert=to_task,
     choices=("last",),
     dynamic="tasks",
     help="A task's id, its beginning, or last.",
 )
 _DEVICE = Argument(
-    field="device", metavar="NAME", count="?", convert=_device, dynamic="devices", help="A device."
+    field="device", metavar="NAME", count="?", convert=to_device, dynamic="devices", help="A device."
 )
-
-
-def _cancelled(text: str) -> str:
-    return text if text == "all" else _task(text)
 
 
 SUBCOMMANDS: tuple[Subcommand, ...] = (
@@ -344,7 +243,7 @@ SUBCOMMANDS: tuple[Subcommand, ...] = (
             Argument(
                 field="variable",
                 metavar="VAR",
-                convert=_variable,
+                convert=to_variable,
                 dynamic="variables",
                 help="A variable of this notebook.",
             ),
@@ -365,14 +264,14 @@ SUBCOMMANDS: tuple[Subcommand, ...] = (
                 field="limit",
                 flags=("-n",),
                 metavar="N",
-                convert=_page,
+                convert=to_page,
                 help="How many at most (20).",
             ),
             Option(
                 field="state",
                 flags=("--state",),
                 metavar="S",
-                convert=_one_of(*TaskState),
+                convert=one_of(*TaskState),
                 choices=tuple(TaskState),
                 help="Only those in this state.",
             ),
@@ -383,7 +282,7 @@ SUBCOMMANDS: tuple[Subcommand, ...] = (
         word="attach",
         help="Wait for a task and show its result, from any notebook. Interrupting leaves it running.",
         arguments=(_ATTACHED,),
-        options=(OUT, HELP),
+        options=(OUT, EXPECT, HELP),
     ),
     Subcommand(
         word="cancel",
@@ -392,7 +291,7 @@ SUBCOMMANDS: tuple[Subcommand, ...] = (
             Argument(
                 field="task",
                 metavar="ID|all",
-                convert=_cancelled,
+                convert=to_cancelled,
                 choices=("all",),
                 dynamic="tasks",
                 help="A task's id, its beginning, or all.",
@@ -401,7 +300,10 @@ SUBCOMMANDS: tuple[Subcommand, ...] = (
         options=(HELP,),
     ),
     Subcommand(
-        word="result", help="Show the result of a finished task.", arguments=(_TASK,), options=(OUT, HELP)
+        word="result",
+        help="Show the result of a finished task.",
+        arguments=(_TASK,),
+        options=(OUT, EXPECT, HELP),
     ),
     Subcommand(word="devices", help="List the devices you may use.", options=(HELP,)),
     Subcommand(word="device", help="Show one device in full.", arguments=(_DEVICE,), options=(HELP,)),
@@ -419,7 +321,7 @@ SUBCOMMANDS: tuple[Subcommand, ...] = (
                 field="tasks",
                 metavar="ID",
                 count="2+",
-                convert=_task,
+                convert=to_task,
                 dynamic="tasks",
                 help="Two or more tasks' ids.",
             ),
@@ -447,7 +349,7 @@ SUBCOMMANDS: tuple[Subcommand, ...] = (
                 field="settings",
                 metavar="K=V",
                 count="*",
-                convert=_key_value,
+                convert=to_key_value,
                 dynamic="settings",
                 help="A default and its value.",
             ),
@@ -469,6 +371,8 @@ SYNONYMS: dict[str, str] = {
     "--optimization-level": "--opt-level",
     "--repetitions": "--shots",
     "--param": "--bind",
+    "--observable": "--expect",
+    "--expectation": "--expect",
     "--parameters": "--bind",
     "-h": "--help",
     "jobs": "tasks",

@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from qmio_jupyter.client.spec import snapshot_named
-from qmio_jupyter.display.result_text import result_text
+from qmio_jupyter.display.result_page import ended_bundle, result_bundle
+from qmio_jupyter.display.sections import check_expect
 from qmio_jupyter.display.status import status_text
 from qmio_jupyter.errors import DeadlineError, GatewayError, QmioError
 from qmio_jupyter.model.device import DeviceView
@@ -18,9 +19,9 @@ from qmio_jupyter.model.dry_run import DryRun
 from qmio_jupyter.model.ids import Digest
 from qmio_jupyter.model.program import Program
 from qmio_jupyter.model.task import StalePolicy, TaskOptions, TaskSpec, TaskState
-from qmio_jupyter.notebook.circuits import to_submission
+from qmio_jupyter.notebook.circuits import name_of, to_submission
 from qmio_jupyter.notebook.grammar import RunOptions
-from qmio_jupyter.notebook.status import Screen, StatusLine
+from qmio_jupyter.notebook.status import Bundle, Screen, StatusLine
 
 if TYPE_CHECKING:
     from qmio_jupyter.client.sync import Client
@@ -30,6 +31,8 @@ if TYPE_CHECKING:
 CANCEL_S = 2.0
 #: So long the wish to cancel waits for a gateway that was away when the cell was interrupted.
 CANCEL_LATER_S = 600.0
+#: So long a result waits for the date of its snapshot.
+SNAPSHOT_S = 2.0
 #: A gateway that has not answered for so long is mentioned.
 SILENT_S = 2.0
 
@@ -62,7 +65,9 @@ def submit(
 
     task_id = mint_task_id()
     try:
-        return client.submit(spec, sent, task_id=task_id)
+        handle = client.submit(spec, sent, task_id=task_id)
+        handle.describe(names=[name_of(one) for one in programs], expect=asked.expect)
+        return handle
     except KeyboardInterrupt:
         # It may have been accepted a moment before: then it must not run on unseen.
         with suppress(QmioError):
@@ -161,17 +166,32 @@ def follow(
     try:
         _wait(client, handle, line, timeout_s)
     except KeyboardInterrupt:
-        line.end(_interrupted(client, handle, cancel=cancel_on_interrupt))
+        line.end(_ended(handle, _interrupted(client, handle, cancel=cancel_on_interrupt)))
         raise
     except QmioError:
-        line.end(f"{status_text(handle.view)}. It goes on: %qpu attach {handle.task_id}")
+        line.end(_ended(handle, f"{status_text(handle.view)}. It goes on: %qpu attach {handle.task_id}"))
         raise
-    view = handle.view
-    if view.state is TaskState.COMPLETED:
-        line.end(result_text(view, handle.result(), handle.about))
+    if handle.view.state is TaskState.COMPLETED:
+        line.end(completed(client, handle))
+        check_expect(handle.result(), handle.about)
         return
-    line.end(status_text(view))
+    line.end(_ended(handle, status_text(handle.view)))
     handle.raise_for_state()
+
+
+def completed(client: Client, handle: TaskHandle) -> Bundle:
+    """Return what to show of a completed task."""
+    result = handle.result()
+    snapshot_id = handle.view.snapshot_id
+    if snapshot_id is not None and client.snapshots_seen.taken_ms(snapshot_id) is None:
+        # How old its calibration is, is worth a question, not a wait.
+        with suppress(QmioError):
+            client.snapshot(snapshot_id, timeout_s=SNAPSHOT_S)
+    return result_bundle(handle.view, result, handle.about)
+
+
+def _ended(handle: TaskHandle, said: str) -> Bundle:
+    return ended_bundle(handle.view, handle.partial, handle.about, said)
 
 
 def _wait(client: Client, handle: TaskHandle, line: StatusLine, timeout_s: float | None) -> None:

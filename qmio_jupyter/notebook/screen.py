@@ -5,13 +5,13 @@ from __future__ import annotations
 import secrets
 from typing import Any
 
-from qmio_jupyter.notebook.status import Screen
+from qmio_jupyter.notebook.status import Bundle, Screen
 
 
 class KernelScreen:
     """Shows through one display id, so that the line becomes the result in place.
 
-    The output that stays in a saved notebook is the last one, as plain text.
+    The output that stays in a saved notebook is the last one: a bundle of text and static HTML.
     """
 
     def __init__(self) -> None:
@@ -19,18 +19,17 @@ class KernelScreen:
 
     def line(self, text: str) -> None:
         """Show `text` in place of what was last shown."""
+        self.final({"text/plain": text})
+
+    def final(self, bundle: Bundle) -> None:
+        """Show a bundle in place of what was last shown."""
         from IPython.display import display, update_display
 
-        data = {"text/plain": text}
         if self._display_id:
-            update_display(data, raw=True, display_id=self._display_id)  # type: ignore[no-untyped-call]
+            update_display(bundle, raw=True, display_id=self._display_id)  # type: ignore[no-untyped-call]
         else:
             self._display_id = f"qpu-{secrets.token_hex(8)}"
-            display(data, raw=True, display_id=self._display_id)  # type: ignore[no-untyped-call]
-
-    def final(self, text: str) -> None:
-        """Show `text` for good."""
-        self.line(text)
+            display(bundle, raw=True, display_id=self._display_id)  # type: ignore[no-untyped-call]
 
 
 class PlainScreen:
@@ -43,11 +42,11 @@ class PlainScreen:
         """Write the first line; later ones are dropped."""
         if not self._said:
             self._said = True
-            self.final(text)
+            self.final({"text/plain": text})
 
-    def final(self, text: str) -> None:
-        """Write `text`."""
-        print(text, flush=True)  # noqa: T201 - output is its purpose
+    def final(self, bundle: Bundle) -> None:
+        """Write the bundle's text."""
+        print(bundle["text/plain"], flush=True)  # noqa: T201 - output is its purpose
 
 
 class QuietScreen:
@@ -56,7 +55,7 @@ class QuietScreen:
     def line(self, text: str) -> None:
         """Drop it."""
 
-    def final(self, text: str) -> None:
+    def final(self, bundle: Bundle) -> None:
         """Drop it."""
 
 

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Protocol
+from typing import Any, Protocol
 
 #: A task that ends sooner shows no line at all.
 PATIENCE_S = 0.15
 #: Least time between two versions of the line.
 INTERVAL_S = 0.2
+
+
+#: What to show, by media type; ``text/plain`` is always there.
+Bundle = dict[str, Any]
 
 
 class Screen(Protocol):
@@ -18,8 +22,8 @@ class Screen(Protocol):
         """Show `text`, in place of what was last shown if the front end can."""
         ...
 
-    def final(self, text: str) -> None:
-        """Show `text` for good, in place of the line."""
+    def final(self, bundle: Bundle) -> None:
+        """Show a bundle, which has ``text/plain``, for good, in place of the line."""
         ...
 
 
@@ -57,6 +61,6 @@ class StatusLine:
         self._shown, self._shown_at = text, now
         self._screen.line(text)
 
-    def end(self, text: str) -> None:
-        """Show `text` for good, whatever was shown before."""
-        self._screen.final(text)
+    def end(self, bundle: Bundle) -> None:
+        """Show a bundle for good, whatever was shown before."""
+        self._screen.final(bundle)

@@ -48,7 +48,13 @@ def test_a_bell_pair(kernel: Any, cell: str) -> None:
     assert 300 < counts["00"] < 600
     assert 300 < counts["11"] < 600
     shown = outcome.outputs[-1]["data"]
-    assert list(shown) == ["text/plain"]
+    assert list(shown) == ["text/plain", "text/html", "application/vnd.qmio.result+json"]
+    document = shown["application/vnd.qmio.result+json"]
+    assert document["items"][0]["bindings"][0]["outcomes"] == [
+        [bits, n] for bits, n in sorted(counts.items())
+    ]
+    assert document["calibration_age_s"] > 0
+    assert "<script" not in shown["text/html"]
     assert re.search(rf"^00 +{counts['00']} ", shown["text/plain"], re.MULTILINE)
     kernel.run(cell.replace("-o r", "-o r --ideal")).ok()
     assert {key for key, _ in kernel.value("r.counts()")} == {"00", "11"}
@@ -87,6 +93,40 @@ def test_an_array_of_bindings_from_python(kernel: Any) -> None:
     assert kernel.value("[p.name for p in turn.parameters]") == ["a", "b"]
     found = [kernel.value(f"h.counts(0, {binding})") for binding in range(3)]
     assert found == [[("00", 50)], [("10", 50)], [("01", 50)]]
+
+
+def test_a_result_is_the_same_page_wherever_it_is_shown(kernel: Any) -> None:
+    ran = kernel.run(QASM3.replace("-o r", "-o r --label twice --expect ZZ")).ok().outputs[-1]["data"]
+    assert re.search(r"<ZZ> = 0\.\d{4} ± 0\.\d{4}", ran["text/plain"])
+    assert kernel.run("r").ok().outputs[-1]["data"] == ran
+    task_id = kernel.value("r.task_id")
+    asked = kernel.run(f"%qpu result {task_id} --expect ZZ").ok().outputs[-1]["data"]
+    assert asked["text/plain"] == ran["text/plain"]
+    assert (
+        kernel.run("%qpu attach last --expect ZZ").ok().outputs[-1]["data"]["text/plain"] == ran["text/plain"]
+    )
+
+
+def test_an_expectation_of_bits_that_are_not_there_fails_after_the_result_is_shown(kernel: Any) -> None:
+    outcome = kernel.run(QASM3.replace("-o r", "-o r --expect ZZZ"))
+    assert outcome.status == "error"
+    assert "3 letters, and the program has 2 classical bits" in outcome.errors[0]["traceback"][0]
+    assert len(outcome.errors[0]["traceback"]) == 1
+    assert "completed, 1000 shots" in outcome.text
+    refused = kernel.run(QASM3.replace("-o r", "--expect XX"))
+    assert "turn the qubit" in refused.errors[0]["traceback"][0]
+
+
+def test_a_handle_under_way_shows_a_picture_of_the_moment(kernel: Any) -> None:
+    cell = QASM3.replace("-o r", "-a -o r -d echo --device-option seconds=30")
+    shown = kernel.run(cell).ok().outputs[-1]["data"]
+    assert f"%qpu attach {kernel.value('r.task_id')}" in shown["text/html"]
+    assert shown["text/html"].count("<img") == 1
+    kernel.run("%qpu cancel all").ok()
+    kernel.run("r.wait(10)").ok()
+    ended = kernel.run("r").ok().outputs[-1]["data"]
+    assert "cancelled" in ended["text/plain"]
+    assert ended["application/vnd.qmio.result+json"]["state"] == "cancelled"
 
 
 def test_a_dry_run_shows_the_compiled_circuit_and_queues_nothing(kernel: Any) -> None:
@@ -147,7 +187,7 @@ def test_a_quick_cell_shows_only_its_table(kernel: Any) -> None:
 
 def test_no_wait_then_attach(kernel: Any) -> None:
     outcome = kernel.run(QASM3.replace("-o r", "-a -o r -d echo --device-option seconds=0.5")).ok()
-    assert re.search(r"<task t-\w+ on echo: ", outcome.text)
+    assert re.search(r"^t-\w+ on echo: ", outcome.text)
     task_id = kernel.value("r.task_id")
     assert kernel.value("_qpu.task_id") == task_id
     outcome = kernel.run("%qpu attach last -o again").ok()

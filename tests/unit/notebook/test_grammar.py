@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from qmio_jupyter.errors import UsageError
+from qmio_jupyter.model.parity import Parity
 from qmio_jupyter.model.task import StalePolicy, TaskState
 from qmio_jupyter.notebook import options
 from qmio_jupyter.notebook.grammar import (
@@ -33,6 +34,7 @@ RELEASED_CELL = {
     "layout": ("--layout", "auto|I,J,.."),
     "lang": ("--lang", "qasm2|qasm3|python"),
     "pace": ("--pace", "real|fast"),
+    "expect": ("--expect", "PARITY"),
     "memory": ("--memory", ""),
     "timeout": ("-t", "--timeout", "S"),
     "no_wait": ("-a", "--no-wait", ""),
@@ -48,9 +50,9 @@ RELEASED_LINE = {
     "run": ("VAR", "*"),
     "status": ("[ID]", ""),
     "tasks": ("", "-n --state"),
-    "attach": ("ID|last", "-o --out"),
+    "attach": ("ID|last", "-o --out --expect"),
     "cancel": ("ID|all", ""),
-    "result": ("ID", "-o --out"),
+    "result": ("ID", "-o --out --expect"),
     "devices": ("", ""),
     "device": ("[NAME]", ""),
     "calibration": ("[NAME]", ""),
@@ -104,6 +106,8 @@ CASES: list[tuple[str, str, Any]] = [
     ("--lang python", "lang", "python"),
     ("--pace real", "pace", "real"),
     ("--pace fast", "pace", "fast"),
+    ("--expect ZZ", "expect", (Parity("ZZ"),)),
+    ("--expect 'c[0] * c[1]' --expect Z0*Z1", "expect", (Parity("c[0] * c[1]"), Parity("Z0*Z1"))),
     ("--memory", "memory", True),
     ("-t 1.5", "timeout", 1.5),
     ("--timeout 60", "timeout", 60.0),
@@ -211,11 +215,12 @@ LINES: list[tuple[str, str, dict[str, Any]]] = [
     ("tasks", "tasks", {"limit": None, "state": None}),
     ("tasks -n 3 --state queued", "tasks", {"limit": 3, "state": "queued"}),
     *((f"tasks --state {s}", "tasks", {"limit": None, "state": str(s)}) for s in TaskState),
-    ("attach last", "attach", {"task": "last", "out": None}),
-    ("attach t-01ab -o x", "attach", {"task": "t-01ab", "out": "x"}),
+    ("attach last", "attach", {"task": "last", "out": None, "expect": []}),
+    ("attach t-01ab -o x", "attach", {"task": "t-01ab", "out": "x", "expect": []}),
     ("cancel all", "cancel", {"task": "all"}),
     ("cancel 01ab", "cancel", {"task": "01ab"}),
-    ("result t-01 --out x", "result", {"task": "t-01", "out": "x"}),
+    ("result t-01 --out x", "result", {"task": "t-01", "out": "x", "expect": []}),
+    ("result t-01 --expect ZZ", "result", {"task": "t-01", "out": None, "expect": [Parity("ZZ")]}),
     ("devices", "devices", {}),
     ("device", "device", {"device": None}),
     ("device ideal", "device", {"device": "ideal"}),

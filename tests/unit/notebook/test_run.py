@@ -25,8 +25,9 @@ class Screen:
     def line(self, text: str) -> None:
         self.said.append(text)
 
-    def final(self, text: str) -> None:
-        self.said.append(text)
+    def final(self, bundle: dict[str, Any]) -> None:
+        self.said.append(bundle["text/plain"])
+        assert "text/html" in bundle
 
 
 def submit(fake: Any, **asked: Any) -> Any:

@@ -134,8 +134,8 @@ class Recorder:
     def line(self, text: str) -> None:
         self.said.append((round(self.now - 100, 3), text))
 
-    def final(self, text: str) -> None:
-        self.said.append((round(self.now - 100, 3), f"final {text}"))
+    def final(self, bundle: dict[str, Any]) -> None:
+        self.said.append((round(self.now - 100, 3), f"final {bundle['text/plain']}"))
 
 
 def test_a_quick_task_shows_no_line() -> None:
@@ -144,7 +144,7 @@ def test_a_quick_task_shows_no_line() -> None:
     line.update("queued")
     screen.now += 0.14
     line.update("running")
-    line.end("result")
+    line.end({"text/plain": "result"})
     assert screen.said == [(0.14, "final result")]
 
 
@@ -154,7 +154,7 @@ def test_updates_are_throttled_and_the_final_state_is_forced() -> None:
     for tick in range(1, 1001):
         screen.now = 100 + tick / 1000
         line.update(f"at {tick}")
-    line.end("result")
+    line.end({"text/plain": "result"})
     times = [at for at, _ in screen.said]
     assert times[0] == 0.15
     assert all(b - a >= 0.2 - 1e-9 for a, b in pairwise(times[:-1]))
@@ -183,7 +183,7 @@ def test_without_a_kernel_the_line_is_written_once(capsys: pytest.CaptureFixture
     assert isinstance(screen, PlainScreen)
     screen.line("first")
     screen.line("second")
-    screen.final("result")
+    screen.final({"text/plain": "result", "text/html": "<b>result</b>"})
     assert capsys.readouterr().out == "first\nresult\n"
 
 
@@ -191,5 +191,5 @@ def test_quiet_and_no_shell_show_nothing(capsys: pytest.CaptureFixture[str]) -> 
     for screen in (screen_for(object(), quiet=True), screen_for(None)):
         assert isinstance(screen, QuietScreen)
         screen.line("a")
-        screen.final("b")
+        screen.final({"text/plain": "b"})
     assert capsys.readouterr().out == ""
