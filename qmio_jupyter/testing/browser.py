@@ -11,8 +11,9 @@ import re
 import shutil
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from importlib.resources import files
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 from urllib.parse import urlsplit
 
 from playwright.sync_api import Browser, BrowserContext, Locator, Page, expect, sync_playwright
@@ -131,6 +132,10 @@ class Sheet:
         """Return where the outputs of a cell are."""
         return self.cell(index).locator(".jp-Cell-outputArea")
 
+    def selected(self) -> int:
+        """Return the index of the cell that is selected."""
+        return int(self.page.evaluate("() => window.jupyterapp.shell.currentWidget.content.activeCellIndex"))
+
     def start(self, index: int) -> Locator:
         """Select the cell and press Ctrl-Enter; return where its output will be."""
         cell = self.cell(index)
@@ -157,6 +162,13 @@ class Sheet:
         self.page.wait_for_function("() => !window.jupyterapp.shell.currentWidget.context.model.dirty")
         return nbformat.read(self.path, as_version=4)  # type: ignore[no-untyped-call]
 
+    def theme(self, name: Literal["light", "dark"]) -> None:
+        """Choose a theme, as the settings menu does, and wait until the page has it."""
+        self.command("apputils:change-theme", theme=f"JupyterLab {name.title()}")
+        expect(self.page.locator("body")).to_have_attribute(
+            "data-jp-theme-light", "true" if name == "light" else "false", timeout=PATIENCE_S * 1000
+        )
+
     def command(self, name: str, **args: Any) -> None:
         """Run a command of the front end, as its menus do."""
         self.page.evaluate(
@@ -165,6 +177,74 @@ class Sheet:
 
     def _saved_cells(self) -> int:
         return len(json.loads(self.path.read_text())["cells"])
+
+
+class Seen(NamedTuple):
+    """What an element showed at some time: milliseconds of the page, its text, its box in px."""
+
+    at_ms: float
+    text: str
+    x: float
+    width: float
+    height: float
+
+
+class Watch:
+    """Writes down every change that a user could see of an element, from now on.
+
+    Parameters
+    ----------
+    element : Locator
+        Exactly one element, which must stay in the page.
+    """
+
+    def __init__(self, element: Locator) -> None:
+        self._handle = element.evaluate_handle(_WATCH)
+
+    def seen(self) -> list[Seen]:
+        """Return what there was to see so far, in order; two in a row differ."""
+        return [Seen(*row) for row in self._handle.evaluate("watch => watch.seen")]
+
+    def texts(self) -> list[str]:
+        """Return the different texts in a row."""
+        found: list[str] = []
+        for one in self.seen():
+            if not found or found[-1] != one.text:
+                found.append(one.text)
+        return found
+
+
+_WATCH = """element => {
+  const seen = [];
+  const look = () => {
+    const box = element.getBoundingClientRect();
+    const now = [element.innerText, box.x, box.width, box.height];
+    if (seen.length && now.every((value, i) => value === seen[seen.length - 1][i + 1])) return;
+    seen.push([performance.now(), ...now]);
+  };
+  look();
+  const changes = new MutationObserver(look);
+  changes.observe(element, { subtree: true, childList: true, characterData: true, attributes: true });
+  const sizes = new ResizeObserver(look);
+  sizes.observe(element);
+  return { seen, changes, sizes };
+}"""
+
+
+def obstacles(element: Locator) -> list[str]:
+    """Return what axe-core calls serious or critical in an element, one line per rule and place."""
+    axe = files("axe_playwright_python").joinpath("axe.min.js").read_text()
+    element.scroll_into_view_if_needed()
+    element.page.evaluate(axe)
+    # A body of no height hides its overflow, and axe takes all that is laid out absolutely in it for invisible.
+    element.page.evaluate("() => { document.body.style.height = '100vh'; }")
+    found = element.evaluate("element => window.axe.run(element, { resultTypes: ['violations'] })")
+    return [
+        f"{one['id']} ({one['impact']}): {node['html'][:200]}: {node['failureSummary']}"
+        for one in found["violations"]
+        if one["impact"] in ("serious", "critical")
+        for node in one["nodes"]
+    ]
 
 
 def write_notebook(path: Path, sources: Sequence[str]) -> Path:

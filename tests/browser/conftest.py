@@ -11,7 +11,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Browser, BrowserContext
+from playwright.sync_api import Browser, BrowserContext, Locator
 
 from qmio_jupyter.client.sync import Client, connect
 from qmio_jupyter.model.task import TaskState
@@ -117,10 +117,10 @@ class Desk:
         self.sheets.append(sheet)
         return sheet.open()
 
-    def picture(self, sheet: Sheet, name: str) -> Path:
-        """Keep a picture of what the user sees."""
+    def picture(self, sheet: Sheet, name: str, of: Locator | None = None) -> Path:
+        """Keep a picture of what the user sees: the whole page, or one part."""
         path = PICTURES / f"{self._name}-{name}.png"
-        sheet.page.screenshot(path=path)
+        (of or sheet.page).screenshot(path=path)
         return path
 
 
