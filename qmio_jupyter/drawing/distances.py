@@ -51,7 +51,7 @@ def hellinger_fidelity(p: Mapping[str, float], q: Mapping[str, float]) -> float:
 
     Examples
     --------
-    >>> hellinger_fidelity({"0": 0.5, "1": 0.5}, {"0": 1.0})
+    >>> round(hellinger_fidelity({"0": 0.5, "1": 0.5}, {"0": 1.0}), 9)
     0.5
     """
     p, q = _normalised(p), _normalised(q)
