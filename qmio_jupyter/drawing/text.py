@@ -134,6 +134,26 @@ def significant(value: float, digits: int = 3) -> str:
     return f"{value:.{max(0, places)}f}"
 
 
+def span(seconds: float) -> str:
+    """Return a length of time: ``4.2 ms``, ``1.25 s``, ``3 min 20 s``, ``2 h 5 min``.
+
+    Examples
+    --------
+    >>> [span(v) for v in (0.0, 0.0042, 1.254, 200, 7500)]
+    ['0 s', '4.20 ms', '1.25 s', '3 min 20 s', '2 h 5 min']
+    """
+    if seconds == 0:
+        return "0 s"
+    if seconds < 0.9995:
+        return f"{significant(seconds * 1000)} ms"
+    if seconds < 99.95:
+        return f"{significant(seconds)} s"
+    minutes, rest = divmod(round(seconds), 60)
+    if minutes < 100:
+        return f"{minutes} min {rest} s"
+    return f"{minutes // 60} h {minutes % 60} min"
+
+
 def places(share: float) -> int:
     """Return the decimals with which a share is written as a percentage: one, more for shares below 0.1 %."""
     if share <= 0 or share >= 0.00095:
