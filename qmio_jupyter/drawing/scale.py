@@ -68,6 +68,38 @@ def nice_ticks(low: float, high: float, about: int = 5) -> tuple[float, ...]:
     return tuple(_neat(at * step) for at in range(first, last + 1))
 
 
+def angle_ticks(low: float, high: float, about: int = 5) -> tuple[float, ...]:
+    """Return multiples of a part of pi from `low` to `high`, about so many; round numbers where pi is no measure.
+
+    Examples
+    --------
+    >>> [angle_written(tick) for tick in angle_ticks(0, 6.2832, 4)]
+    ['0', 'π/2', 'π', '3π/2', '2π']
+    """
+    span = (high - low) / math.pi
+    if not 0.2 <= span <= 64:
+        return nice_ticks(low, high, about)
+    wanted = span / max(1, about)
+    step = next((part for part in (1 / 16, 1 / 8, 1 / 4, 1 / 2, 1, 2, 4, 8, 16) if part >= wanted * 0.99), 32)
+    first = math.ceil(low / math.pi / step - 1e-3)
+    last = math.floor(high / math.pi / step + 1e-3)
+    return tuple(max(low, min(high, at * step * math.pi)) for at in range(first, last + 1))
+
+
+def angle_written(angle: float) -> str:
+    """Return an angle in radians as a part of pi, ``3π/4``, where it is one (sixteenths); else as a number."""
+    sixteenths = angle / math.pi * 16
+    whole = round(sixteenths)
+    if abs(sixteenths - whole) > 2e-3 or abs(whole) > 1024:
+        return f"{angle:.4g}".replace("-", "\u2212")
+    if whole == 0:
+        return "0"
+    shared = math.gcd(whole, 16)
+    over, under = abs(whole) // shared, 16 // shared
+    sign = "\u2212" if whole < 0 else ""
+    return f"{sign}{'' if over == 1 else over}π{'' if under == 1 else f'/{under}'}"
+
+
 def _neat(value: float) -> float:
     """Return the value without what binary arithmetic left at its end."""
     return float(f"{value:.10g}")
