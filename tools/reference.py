@@ -29,6 +29,11 @@ def first_line(obj: object) -> str:
     return " ".join(text.split("\n\n")[0].split())
 
 
+def prose(obj: object) -> str:
+    """Return a docstring as Markdown."""
+    return (inspect.getdoc(obj) or "").replace("``", "`")
+
+
 def field_docs(cls: type) -> dict[str, str]:
     """Return field name -> its ``#:`` comment, read from the class's source."""
     lines = inspect.getsource(cls).splitlines()
@@ -192,6 +197,40 @@ def magics() -> Iterator[str]:
     yield f"```text\n{grammar.help_text()}\n```\n"
 
 
+def server() -> Iterator[str]:
+    """The routes of the Jupyter Server extension."""
+    from qmio_jupyter.server import answers, handlers
+    from qmio_jupyter.server.extension import QmioServer
+
+    yield "# The server extension\n"
+    yield prose(QmioServer) + "\n"
+    yield prose(handlers) + "\n"
+    yield "## Routes\n"
+    yield "Paths are below the server's base URL. What each allows, and to whom: [security](../../SECURITY.md).\n"
+    for _, cls in handlers.ROUTES:
+        title, _, meaning = first_line(cls).partition(": ")
+        yield f"### {title.replace('``', '`')}\n"
+        yield f"{meaning[:1].upper()}{meaning[1:]}\n"
+        for method in ("get", "post"):
+            if method in vars(cls):
+                yield prose(vars(cls)[method]) + "\n"
+    yield "## Answers to errors\n"
+    yield (
+        f"One JSON object of three texts, `code`, `message` and `hint`, with one of these statuses, by the longest "
+        f"beginning of [the code](errors.md) that is listed; any other code is 500. A body is thrown away; one of "
+        f"more than {handlers.BODY_BYTES} bytes ends the connection.\n"
+    )
+    yield "| code | status |\n|---|---|"
+    for code, status in sorted(answers.STATUS.items()):
+        yield f"| `{code}` | {status.value} |"
+    yield "\n## Settings\n"
+    yield "In a Jupyter configuration file, or on the command line as `--QmioServer.timeout_s=3`.\n"
+    yield "| setting | default | meaning |\n|---|---|---|"
+    for name, trait in sorted(QmioServer.class_own_traits(config=True).items()):
+        yield f"| `c.QmioServer.{name}` | `{trait.default_value}` | {trait.help} |"
+    yield ""
+
+
 REFERENCE: dict[str, Callable[[], Iterator[str]]] = {
     "errors.md": errors,
     "task-states.md": task_states,
@@ -200,6 +239,7 @@ REFERENCE: dict[str, Callable[[], Iterator[str]]] = {
     "config.md": config,
     "cli.md": cli,
     "magics.md": magics,
+    "server.md": server,
 }
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import platform
 import time
 from collections.abc import Callable, Iterator
-from importlib import metadata
+from importlib import import_module, metadata
 from typing import TypeVar
 
 import click
@@ -54,7 +54,7 @@ class Check(msgspec.Struct, frozen=True, kw_only=True):
 @click.command()
 @json_option
 def command(as_json: bool) -> int:
-    """Check the installation: versions, places, connection file, gateway, devices, clock.
+    """Check the installation: versions, server extension, places, connection file, gateway, devices, clock.
 
     Starts and changes nothing. Exit code 1 if there is a problem.
     """
@@ -74,6 +74,7 @@ def command(as_json: bool) -> int:
 def examine() -> Iterator[Check]:
     """Yield every check, each independent of the others' outcome where it can be."""
     yield from _versions()
+    yield from _server_extension()
     configured, check = _guarded("settings", settings.load)
     path, _ = settings.settings_path()
     yield check or Check(
@@ -119,6 +120,35 @@ def _versions() -> Iterator[Check]:
             verdict="problem",
             found="this pyzmq has no CURVE encryption",
             todo="pip install --force-reinstall pyzmq (from a wheel)",
+        )
+
+
+def _server_extension() -> Iterator[Check]:
+    """Say whether a Jupyter server started from this environment gets the extension, as that server finds out."""
+    name = "server extension"
+    try:
+        from jupyter_core.paths import jupyter_config_path
+        from jupyter_server.extension.config import ExtensionConfigManager
+
+        import_module("qmio_jupyter.server.extension")
+        manager = ExtensionConfigManager(read_config_path=jupyter_config_path())
+        enabled = manager.get_jpserver_extensions()  # type: ignore[no-untyped-call]
+    except ImportError as problem:
+        yield Check(
+            name=name,
+            verdict="warning",
+            found=f"it cannot be loaded ({problem}): cells have no Cancel button",
+            todo="See: jupyter server extension list",
+        )
+        return
+    if enabled.get("qmio_jupyter"):
+        yield Check(name=name, verdict="ok", found="enabled: JupyterLab and Notebook show a Cancel button")
+    else:
+        yield Check(
+            name=name,
+            verdict="warning",
+            found="not enabled: cells have no Cancel button; interrupting the kernel cancels as well",
+            todo="jupyter server extension enable qmio_jupyter --sys-prefix, then restart the Jupyter server",
         )
 
 

@@ -7,7 +7,7 @@ from http import HTTPStatus
 from qmio_jupyter.errors import QmioError
 
 #: Code, or the beginning of one -> status. The longest that fits counts; whatever has none is a defect, 500.
-_STATUS = {
+STATUS = {
     "usage": HTTPStatus.BAD_REQUEST,
     "auth": HTTPStatus.FORBIDDEN,
     "task": HTTPStatus.CONFLICT,
@@ -46,7 +46,7 @@ def status_of(code: str) -> HTTPStatus:
     """Return the HTTP status that fits an error's code."""
     parts = code.split(".")
     for end in range(len(parts), 0, -1):
-        status = _STATUS.get(".".join(parts[:end]))
+        status = STATUS.get(".".join(parts[:end]))
         if status is not None:
             return status
     return HTTPStatus.INTERNAL_SERVER_ERROR

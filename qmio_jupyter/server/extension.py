@@ -11,7 +11,12 @@ from qmio_jupyter.server.link import Link
 
 
 class QmioServer(ExtensionApp):
-    """Adds the routes of qmio_jupyter to a Jupyter server."""
+    """What the pages of a Jupyter server may ask of the user's gateway: end a task while its cell blocks the kernel.
+
+    It is enabled where the package is installed (``jupyter server extension list`` shows it, ``jupyter qmio doctor``
+    too) and finds the gateway that the user's kernels use: one of the settings, or her own on this host. It starts
+    none, and may be there before the gateway. The link to it is encrypted, under the user's key, which stays here.
+    """
 
     name = "qmio_jupyter"
     version = __version__

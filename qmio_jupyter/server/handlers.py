@@ -80,7 +80,11 @@ class CancelHandler(Handler):
     @web.authenticated
     @authorized
     async def post(self, task_id: str) -> None:
-        """Answer how the task stands: ``cancelling`` while it still runs; one that has ended stays as it is."""
+        """Answer ``{"task_id", "state", "revision"}``: how the task stands now.
+
+        The state is ``cancelling`` while the device still runs it. A task that has ended stays as it is. Another
+        tenant's task is answered exactly like one that does not exist.
+        """
         if not (is_id(task_id) and task_id.startswith("t-")):
             raise UsageError(
                 f"{task_id[:64]!r} is no task id", hint="A task id is t- and 26 digits or letters."
@@ -91,7 +95,7 @@ class CancelHandler(Handler):
 
 
 class HealthHandler(Handler):
-    """``GET qmio_jupyter/api/health``: whether this extension is here, and a gateway too."""
+    """``GET qmio_jupyter/api/health``: whether this extension is here, and a gateway beside it."""
 
     #: A page that looks is no sign of work: a hub's culler need not count it.
     _track_activity = False
@@ -99,7 +103,10 @@ class HealthHandler(Handler):
     @web.authenticated
     @authorized
     async def get(self) -> None:
-        """Answer the extension's version, and whether a gateway answers. None is started."""
+        """Answer ``{"version", "gateway"}``: the extension's version, and whether a gateway answers (true or false).
+
+        It takes a second at most, and no gateway is started.
+        """
         try:
             await self.link.ask(lambda client: client.ping(HEALTH_S), HEALTH_S)
         except QmioError as error:
@@ -109,7 +116,7 @@ class HealthHandler(Handler):
             self.finish({"version": __version__, "gateway": True})
 
 
-#: Path below the server's base URL -> its handler.
+#: Path below the server's base URL, as a pattern, and its handler.
 ROUTES: tuple[tuple[str, type[Handler]], ...] = (
     (r"/qmio_jupyter/api/health", HealthHandler),
     (r"/qmio_jupyter/api/tasks/([^/]+)/cancel", CancelHandler),

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import sys
 from contextlib import nullcontext
 from pathlib import Path
 from types import SimpleNamespace
@@ -181,6 +183,45 @@ def test_status_and_doctor_without_a_gateway_start_none(
     assert "none: no gateway of yours runs here" in text
     assert run("down") == 0
     assert not (tmp_path / "home/state/gateway.log").exists()
+
+
+@pytest.mark.parametrize(
+    ("content", "verdict", "words"),
+    [
+        (None, "ok", "enabled: "),
+        ('{"ServerApp": {"jpserver_extensions": {"qmio_jupyter": false}}}', "warning", "not enabled: "),
+    ],
+)
+def test_doctor_says_whether_cells_have_a_cancel_button(
+    content: str | None,
+    verdict: str,
+    words: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """As a Jupyter server would find it: the first directory of the configuration's path decides."""
+    if content is not None:
+        folder = tmp_path / "site" / "jupyter_server_config.d"
+        folder.mkdir(parents=True)
+        (folder / "site.json").write_text(content)
+    monkeypatch.setenv("JUPYTER_CONFIG_PATH", str(tmp_path / "site"))
+    assert run("doctor", "--json") == 0
+    (check,) = (
+        one for one in json.loads(capsys.readouterr().out)["checks"] if one["name"] == "server extension"
+    )
+    assert check["verdict"] == verdict
+    assert words in check["found"]
+    assert ("jupyter server extension" in check.get("todo", "")) == (verdict != "ok")
+
+
+def test_doctor_tells_of_an_extension_that_does_not_load(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setitem(sys.modules, "qmio_jupyter.server.extension", None)
+    assert run("doctor") == 0
+    assert "warning  server extension" in (text := capsys.readouterr().out)
+    assert "it cannot be loaded" in text
 
 
 def test_doctor_finds_what_is_wrong(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

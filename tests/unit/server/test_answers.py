@@ -5,8 +5,7 @@ from __future__ import annotations
 import pytest
 
 from qmio_jupyter.errors import CODES, QmioError, from_code
-from qmio_jupyter.server import answers
-from qmio_jupyter.server.answers import document_of, refusal_of, status_of
+from qmio_jupyter.server.answers import STATUS, document_of, refusal_of, status_of
 
 PROMISED = {
     "usage": 400,
@@ -39,7 +38,7 @@ def test_a_code_has_the_promised_status(code: str, status: int) -> None:
 
 
 def test_every_entry_of_the_table_is_a_code_there_is() -> None:
-    assert set(answers._STATUS) <= set(CODES)
+    assert set(STATUS) <= set(CODES)
 
 
 def test_no_code_is_answered_as_if_all_were_well() -> None:
