@@ -32,6 +32,8 @@ class QmioServer(ExtensionApp):
         help="Seconds for which the link to the gateway is kept after the last request.",
     )
 
+    _link: Link | None = None
+
     def initialize_handlers(self) -> None:
         """Add the routes."""
         self._link = Link(keep_s=self.keep_s)
@@ -39,5 +41,6 @@ class QmioServer(ExtensionApp):
         self.handlers.extend((path, handler, shared) for path, handler in ROUTES)
 
     async def stop_extension(self) -> None:
-        """Let the link go."""
-        await self._link.close()
+        """Let the link go; there is none if the server could not load us."""
+        if self._link is not None:
+            await self._link.close()

@@ -1,4 +1,8 @@
-"""The routes. Each is authenticated, authorised, guarded against forged requests, and reads no body."""
+"""The routes. Each is authenticated, authorised, guarded against forged requests, and reads no body.
+
+A page sends its login cookie, and the value of its ``_xsrf`` cookie as ``X-XSRFToken``: Jupyter wants that with POST,
+JupyterHub's servers with GET too. A program sends ``Authorization: token ...`` in place of both.
+"""
 
 from __future__ import annotations
 
@@ -67,7 +71,7 @@ class Handler(APIHandler):
         if isinstance(value, QmioError):
             self.log.info("qmio_jupyter: %s", value.one_line())
         elif isinstance(value, web.HTTPError):
-            self.log.info("qmio_jupyter: refused, %d %s", value.status_code, self._reason)
+            self.log.info("qmio_jupyter: refused with %d", value.status_code)
         else:
             frames = traceback.extract_tb(tb)
             where = f" in {frames[-1].filename}:{frames[-1].lineno}" if frames else ""

@@ -54,6 +54,16 @@ def test_no_registry_address_and_no_private_path_in_the_tree() -> None:
         assert not found, f"{path.relative_to(ROOT)}: {found and found[0]}"
 
 
+def test_nothing_that_a_page_gets_names_another_host() -> None:
+    """Namespaces of SVG and XHTML are names, not addresses."""
+    shown = [p for kind in ("js", "css", "html", "svg") for p in sorted(PACKAGE.rglob(f"*.{kind}"))]
+    for path in shown:
+        found = re.search(r"(https?:|wss?:)?//(?!www\.w3\.org/)[a-z0-9.-]+\.[a-z]{2,}", path.read_text())
+        assert not found, f"{path.relative_to(ROOT)}: {found and found[0]}"
+    for path in SOURCES:
+        assert not re.search(r"unpkg|jsdelivr|cdnjs|googleapis|esm\.sh", path.read_text()), path
+
+
 def test_readme_is_short_and_has_exactly_the_two_set_up_commands() -> None:
     text = (ROOT / "README.md").read_text()
     assert len(text.splitlines()) <= 100

@@ -143,12 +143,13 @@ def test_a_file_of_another_host_or_user_leads_nowhere(home: Home, serve: Any, st
     assert server.cancel(ABSENT).body["code"] == "task.unknown"
 
 
-def test_the_link_does_not_keep_an_idle_gateway_alive(tmp_path: Path, serve: Any, start_gateway: Up) -> None:
+def test_the_link_does_not_keep_an_idle_gateway_alive(tmp_path: Path, serve: Any) -> None:
     home = Home(tmp_path, ECHO_ONLY.replace("idle_s = 120", "idle_s = 1"))
     try:
         server = serve(home, "--QmioServer.keep_s=0.5")
-        start_gateway(home)
-        wait_until(lambda: server.health().status == 200, "the server is asked")
+        with connect(environ=home.environ, start=True, timeout_s=60) as other:
+            other.ping()
+            wait_until(lambda: server.health().body["gateway"], "the server has its link")
         wait_until(lambda: home.connection() is None, "the gateway stops by itself")
         assert server.health().body["gateway"] is False
         assert server.process.poll() is None
