@@ -44,6 +44,20 @@ SERIES: Final = 6
 #: px; no text of a picture is smaller than `SMALL`.
 SMALL: Final = 11
 TITLE: Final = 12
+#: What says that a page is light or dark, whatever its reader prefers elsewhere: JupyterLab and Notebook 7, VS Code,
+#: Colab, documentation themes.
+_LIGHT_HOSTS: Final = (
+    "[data-jp-theme-light='true']",
+    "body.vscode-light",
+    "html[theme='light']",
+    "[data-theme='light']",
+)
+_DARK_HOSTS: Final = (
+    "[data-jp-theme-light='false']",
+    "body.vscode-dark",
+    "html[theme='dark']",
+    "[data-theme='dark']",
+)
 FONT: Final = (
     "system-ui,-apple-system,'Segoe UI',Roboto,'Noto Sans','Liberation Sans','DejaVu Sans',sans-serif"
 )
@@ -61,19 +75,31 @@ def style(rules: str = "") -> str:
 
 
 def live_css(scope: str) -> str:
-    """Return the CSS that gives pictures inside `scope` (a selector) JupyterLab's theme.
+    """Return the CSS that gives pictures inside `scope` (one selector) the theme of the page around them.
 
-    JupyterLab puts ``data-jp-theme-light="false"`` on the body of a dark theme; pages that do not (other front ends)
-    get the light tones unless their reader prefers dark.
+    On a narrow page they shrink by a quarter at most, and then scroll.
     """
-    light = _properties(0)
-    dark = _properties(1)
+    light, dark = _properties(0), _properties(1)
     return (
-        f"{scope}{{{light}}}"
-        f"@media (prefers-color-scheme:dark){{body:not([data-jp-theme-light]) {scope}{{{dark}}}}}"
-        f"[data-jp-theme-light='false'] {scope}{{{dark}}}"
-        f"{scope} svg{{max-width:100%;height:auto}}"
+        f"{scope}{{{light};overflow-x:auto}}"
+        f"@media (prefers-color-scheme:dark){{{scope}{{{dark}}}}}"
+        f"{_inside(_LIGHT_HOSTS, scope)}{{{light}}}"
+        f"{_inside(_DARK_HOSTS, scope)}{{{dark}}}"
+        f"{scope} svg{{max-width:max(100%,420px);height:auto}}"
     )
+
+
+def static_css(scope: str) -> str:
+    """Return the CSS that tells images inside `scope` (one selector) whether the page around them is dark.
+
+    An SVG in an ``<img>`` sees the colour scheme of that element, where the browser goes by the standard (CSS Color
+    Adjustment, "preferred colour scheme of embedded documents"); elsewhere it sees what the reader prefers.
+    """
+    return f"{_inside(_LIGHT_HOSTS, scope)}{{color-scheme:light}}{_inside(_DARK_HOSTS, scope)}{{color-scheme:dark}}"
+
+
+def _inside(hosts: tuple[str, ...], scope: str) -> str:
+    return ",".join(f"{host} {scope}" for host in hosts)
 
 
 def _properties(which: int) -> str:
