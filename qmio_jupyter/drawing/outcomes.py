@@ -31,12 +31,14 @@ class Selection(msgspec.Struct, frozen=True):
 def select(pairs: Sequence[Pair], most: int) -> Selection:
     """Return the most frequent outcomes; of equal ones those whose bits come first.
 
+    Where only one would be left out, it is kept: the rest would need as much room.
+
     Parameters
     ----------
     pairs : sequence of (str, int)
         Each outcome once, with its count, as of ``model.result.outcomes``.
     most : int
-        How many may be drawn, at least 1.
+        How many may be drawn beside the rest, at least 1.
 
     Raises
     ------
@@ -49,7 +51,7 @@ def select(pairs: Sequence[Pair], most: int) -> Selection:
     if counts and min(counts) < 0:
         raise UsageError("a histogram of a negative count", hint="Counts are 0 or more.")
     shots = sum(counts)
-    kept = list(pairs) if len(pairs) <= most else _top(pairs, counts, most)
+    kept = list(pairs) if len(pairs) <= most + 1 else _top(pairs, counts, most)
     kept.sort(key=_by_bits)
     order = sorted(range(len(kept)), key=lambda at: -kept[at][1])
     places = [0] * len(kept)
@@ -67,6 +69,8 @@ def select(pairs: Sequence[Pair], most: int) -> Selection:
 def select_names(values: Mapping[str, float], most: int) -> tuple[list[str], list[int]]:
     """Return the outcomes with the largest values in order of their bits, and each one's position by value.
 
+    As for `select`, never are all but one returned.
+
     Raises
     ------
     UsageError
@@ -74,6 +78,7 @@ def select_names(values: Mapping[str, float], most: int) -> tuple[list[str], lis
     """
     if most < 1:
         raise UsageError(f"a picture of its top {most} outcomes", hint="Ask for at least one.")
+    most = most + 1 if len(values) == most + 1 else most
     kept = heapq.nsmallest(most, values, key=lambda bits: (-values[bits], len(bits), bits))
     places = {bits: place for place, bits in enumerate(kept)}
     kept.sort(key=lambda bits: (len(bits), bits))

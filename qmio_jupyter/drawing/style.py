@@ -85,7 +85,7 @@ def live_css(scope: str) -> str:
         f"@media (prefers-color-scheme:dark){{{scope}{{{dark}}}}}"
         f"{_inside(_LIGHT_HOSTS, scope)}{{{light}}}"
         f"{_inside(_DARK_HOSTS, scope)}{{{dark}}}"
-        f"{scope} svg{{max-width:max(100%,420px);height:auto}}"
+        f"{scope} svg{{display:block;max-width:max(100%,420px);height:auto}}"
     )
 
 

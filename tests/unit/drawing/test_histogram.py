@@ -76,13 +76,19 @@ def test_the_rest_is_summed_in_one_bar_that_is_always_last() -> None:
     assert said == f"180 other outcomes: {rest} of {shots} ({100 * rest / shots:.1f} %)"
 
 
+def test_there_is_never_a_rest_of_one() -> None:
+    five = [(f"{key:03b}", 5 - key) for key in range(5)]
+    assert [spot.key for spot in histogram(five, top=4).spots] == [bits for bits, _ in five]
+    assert [spot.key for spot in histogram(five, top=3).spots] == ["000", "001", "010", REST]
+
+
 def test_of_equal_counts_those_come_whose_bits_are_first() -> None:
-    assert [bits for bits, _ in select([("11", 1), ("01", 1), ("00", 1)], 2).pairs] == ["00", "01"]
-    assert [bits for bits, _ in select([("11", 5), ("01", 1), ("00", 1)], 2).pairs] == ["00", "11"]
+    assert [bits for bits, _ in select([("11", 1), ("10", 1), ("01", 1), ("00", 1)], 2).pairs] == ["00", "01"]
+    assert [bits for bits, _ in select([("11", 5), ("10", 1), ("01", 1), ("00", 1)], 2).pairs] == ["00", "11"]
 
 
 def test_labels_of_other_lengths_are_ordered_as_numbers() -> None:
-    assert [bits for bits, _ in select([("10", 1), ("2", 1), ("1", 1)], 2).pairs] == ["1", "2"]
+    assert [bits for bits, _ in select([("10", 1), ("11", 1), ("2", 1), ("1", 1)], 2).pairs] == ["1", "2"]
 
 
 def test_shots_that_are_still_to_come_are_said() -> None:
