@@ -226,15 +226,15 @@ def _qubit(qubit: ChipQubit, places: _Map, what: Quantity, scale: Scale) -> str:
     )
     if _has_room(name, r):
         # On its own colour, which no theme changes: black or white, with a rim of that colour over a hatch.
-        written = f'text-anchor="middle" style="fill:{on(part)};stroke:{ramp(part)}" class="qmio-on"'
+        written = f'text-anchor="middle" style="fill:{on(part)};stroke:{ramp(part)}" class="qmio-on'
         if r >= _VALUED:
             figure = significant(value * what.factor)
             drawn += (
-                f'<text x="{number(x)}" y="{number(y - 2.5)}" {written} font-weight="600">{escape(name)}</text>'
-                f'<text x="{number(x)}" y="{number(y + 10)}" {written}>{figure}</text>'
+                f'<text x="{number(x)}" y="{number(y - 2.5)}" {written} qmio-strong">{escape(name)}</text>'
+                f'<text x="{number(x)}" y="{number(y + 10)}" {written}">{figure}</text>'
             )
         else:
-            drawn += f'<text x="{number(x)}" y="{number(y + 4)}" {written}>{escape(name)}</text>'
+            drawn += f'<text x="{number(x)}" y="{number(y + 4)}" {written}">{escape(name)}</text>'
     return f"{head}{drawn}</g>"
 
 

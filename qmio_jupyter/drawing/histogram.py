@@ -89,7 +89,7 @@ def histogram(
     spots: list[Spot] = []
     if chosen.shots:
         shown = shortened(names, columns.letters(frame))
-        body += [columns.group(frame), f'<g fill="{TONES["bar"].light}">']
+        body.append(columns.group(frame))
         for at, (bits, count) in enumerate(chosen.pairs):
             by_value = chosen.by_value[at]
             place = at if sort == "bits" else by_value
@@ -102,7 +102,7 @@ def histogram(
         if chosen.others:
             body.append(_rest(frame, chosen))
             spots.append(columns.spot_of(frame, len(names), _rest_hover(chosen), REST))
-        body.append("</g></g>")
+        body.append("</g>")
         spots.sort(key=lambda spot: spot.x)
     else:
         middle = LEFT + (width - LEFT - RIGHT) / 2
@@ -151,7 +151,7 @@ def _bar(frame: Frame, count: int, shots: int) -> str:
     top = min(frame.y_of(share), frame.base - 1) if count else frame.base
     drawn = (
         f'<rect class="qmio-fill" x="{number(middle - frame.bar / 2)}" y="{number(top)}" '
-        f'width="{number(frame.bar)}" height="{number(frame.base - top)}"/>'
+        f'width="{number(frame.bar)}" height="{number(frame.base - top)}" fill="{TONES["bar"].light}"/>'
     )
     if error > 0:
         drawn += columns.whisker(frame, middle, share, error, min(4.0, frame.bar / 3))
