@@ -20,7 +20,9 @@ STYLE: Final = (
     ".qmio-page .qmio-head,.qmio-page .qmio-line{min-height:24px;line-height:24px;max-width:720px}"
     ".qmio-page .qmio-soft{color:var(--jp-ui-font-color2,inherit)}"
     ".qmio-page .qmio-state{font-weight:600;white-space:nowrap}"
-    ".qmio-page .qmio-failed{color:var(--jp-error-color0,#b3261e)}"
+    # Lab's reds are too dark on its dark paper or too light on its light one: a third of the text's own colour helps.
+    ".qmio-page .qmio-failed{color:var(--jp-error-color0,#b3261e);"
+    "color:color-mix(in srgb,var(--jp-error-color1,#e53935) 65%,currentColor)}"
     ".qmio-page .qmio-mark{display:inline-block;width:1.2em}"
     ".qmio-page .qmio-id{font-family:var(--jp-code-font-family,ui-monospace,monospace);font-size:12px}"
     ".qmio-page details{margin:0;min-height:24px}"
