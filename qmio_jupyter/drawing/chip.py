@@ -1,7 +1,8 @@
 """The chip map: qubits coloured by a chosen quantity, couplings by two-qubit error, what stands out marked by pattern.
 
-Worse is lighter, for qubits and couplings, whatever the quantity. Beyond Tukey's fence an element is outlying: it is
-hatched (a coupling: striped) and has the colour of the worst that is not. Dead elements are crossed out and have none.
+Worse is lighter, for qubits and couplings, whatever the quantity. Beyond Tukey's inner fence on the worse side, or his
+outer one on the better side, an element is outlying: it is hatched (a coupling: striped) and has the colour at that end
+of the scale. Dead elements are crossed out and have none.
 """
 
 from __future__ import annotations
@@ -23,6 +24,7 @@ from qmio_jupyter.drawing.chip_values import (
     ChipEdge,
     ChipQubit,
     Quantity,
+    figure,
     known,
     quantity_of,
 )
@@ -30,7 +32,7 @@ from qmio_jupyter.drawing.picture import Drawing, Spot
 from qmio_jupyter.drawing.ramp import on, ramp
 from qmio_jupyter.drawing.style import TONES, colour, style
 from qmio_jupyter.drawing.svg import MOST, check_size, document, label
-from qmio_jupyter.drawing.text import clean, escape, number, plural, said, significant, tail_cut
+from qmio_jupyter.drawing.text import clean, escape, number, plural, said, tail_cut
 from qmio_jupyter.errors import UsageError
 
 __all__ = ["QUANTITIES", "Chip", "ChipEdge", "ChipQubit", "chip_map", "chip_of", "table"]
@@ -228,10 +230,9 @@ def _qubit(qubit: ChipQubit, places: _Map, what: Quantity, scale: Scale) -> str:
         # On its own colour, which no theme changes: black or white, with a rim of that colour over a hatch.
         written = f'text-anchor="middle" style="fill:{on(part)};stroke:{ramp(part)}" class="qmio-on'
         if r >= _VALUED:
-            figure = significant(value * what.factor)
             drawn += (
                 f'<text x="{number(x)}" y="{number(y - 2.5)}" {written} qmio-strong">{escape(name)}</text>'
-                f'<text x="{number(x)}" y="{number(y + 10)}" {written}">{figure}</text>'
+                f'<text x="{number(x)}" y="{number(y + 10)}" {written}">{figure(value * what.factor)}</text>'
             )
         else:
             drawn += f'<text x="{number(x)}" y="{number(y + 4)}" {written}">{escape(name)}</text>'

@@ -17,8 +17,10 @@ class Scale(msgspec.Struct, frozen=True):
     #: lowest and the highest.
     best: float = 0.0
     worst: float = 0.0
-    #: The fence on the worse side.
+    #: Tukey's inner fence on the worse side, and his outer one on the better side: what is so much better than all the
+    #: others is a fit that failed.
     bound: float | None = None
+    far: float | None = None
     lowest: float = 0.0
     highest: float = 0.0
     median: float = 0.0
@@ -47,8 +49,9 @@ class Scale(msgspec.Struct, frozen=True):
         return max(0.0, min(1.0, (value - self.best) / (self.worst - self.best)))
 
     def is_outlying(self, value: float) -> bool:
-        """Return whether a value is beyond the scale's worse end."""
-        return is_beyond(value, self.bound, self.quantity.better)
+        """Return whether a value is beyond a fence."""
+        worse, better = _sides(self.quantity)
+        return is_beyond(value, self.bound, worse) or is_beyond(value, self.far, better)
 
 
 def scale_of(found: Iterable[tuple[float | None, bool]], quantity: Quantity) -> Scale:
@@ -56,22 +59,29 @@ def scale_of(found: Iterable[tuple[float | None, bool]], quantity: Quantity) -> 
     values = [value for value, is_dead in found if value is not None and not is_dead]
     if not values:
         return Scale(quantity=quantity)
-    side = quantity.better
-    other = {"high": "low", "low": "high", "": ""}[side]
-    bound, good = outlying(values, side), outlying(values, other)
+    bad_side, good_side = _sides(quantity)
+    bound, good = outlying(values, bad_side), outlying(values, good_side)
     inside = [
-        value for value in values if not is_beyond(value, bound, side) and not is_beyond(value, good, other)
+        value
+        for value in values
+        if not is_beyond(value, bound, bad_side) and not is_beyond(value, good, good_side)
     ]
-    best, worst = (max(inside), min(inside)) if side == "high" else (min(inside), max(inside))
+    best, worst = (max(inside), min(inside)) if quantity.better == "high" else (min(inside), max(inside))
     return Scale(
         quantity=quantity,
         best=best,
         worst=worst,
         bound=bound,
+        far=outlying(values, good_side, 3.0),
         lowest=min(values),
         highest=max(values),
         median=quantile(values, 0.5),
         count=len(values),
-        better=sum(is_beyond(value, good, other) for value in values),
-        worse=sum(is_beyond(value, bound, side) for value in values),
+        better=sum(is_beyond(value, good, good_side) for value in values),
+        worse=sum(is_beyond(value, bound, bad_side) for value in values),
     )
+
+
+def _sides(quantity: Quantity) -> tuple[str, str]:
+    """Return on which side values are worse, and on which they are better."""
+    return {"high": ("low", "high"), "low": ("high", "low")}.get(quantity.better, ("", ""))

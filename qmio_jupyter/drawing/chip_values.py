@@ -123,18 +123,27 @@ def quantity_of(name: str) -> Quantity:
     return found
 
 
-def outlying(values: Sequence[float], better: str) -> float | None:
-    """Return the bound beyond which a value is outlying on its worse side; None without one.
+def outlying(values: Sequence[float], side: str, reach: float = 1.5) -> float | None:
+    """Return the bound beyond which a value is outlying; None without one.
 
-    Tukey's fence: one and a half times the distance of the quartiles beyond the worse of them ("Exploratory Data
-    Analysis", 1977). From eight values on; none where the quartiles are equal.
+    Tukey's fence: `reach` times the distance of the quartiles beyond the nearer of them ("Exploratory Data Analysis",
+    1977). From eight values on; none where the quartiles are equal.
+
+    Parameters
+    ----------
+    values : sequence of float
+        All values.
+    side : {"low", "high", ""}
+        The side on which values are looked for; empty: none.
+    reach : float
+        1.5 for the inner fence, 3 for the outer one.
     """
-    if len(values) < 8 or not better:
+    if len(values) < 8 or not side:
         return None
     low, high = quantile(values, 0.25), quantile(values, 0.75)
     if low == high:
         return None
-    return low - 1.5 * (high - low) if better == "high" else high + 1.5 * (high - low)
+    return low - reach * (high - low) if side == "low" else high + reach * (high - low)
 
 
 def quantile(values: Sequence[float], part: float) -> float:
@@ -146,8 +155,24 @@ def quantile(values: Sequence[float], part: float) -> float:
     return ordered[below] + (place - below) * (ordered[above] - ordered[below])
 
 
-def is_beyond(value: float, bound: float | None, better: str) -> bool:
-    """Return whether a value is worse than a bound of `outlying`."""
+def is_beyond(value: float, bound: float | None, side: str) -> bool:
+    """Return whether a value is beyond a bound of `outlying`."""
     if bound is None:
         return False
-    return value < bound if better == "high" else value > bound
+    return value < bound if side == "low" else value > bound
+
+
+def figure(value: float, letters: int = 5) -> str:
+    """Return a number in few characters, as exactly as they allow.
+
+    Examples
+    --------
+    >>> [figure(v) for v in (72.466, 0.006, 0.0449, 400750.0, 1753.2, 0.0)]
+    ['72.5', '0.006', '0.045', '4e5', '1753', '0']
+    """
+    for digits in (3, 2, 1):
+        written = significant(value, digits)
+        if len(written) <= letters and "e" not in written:
+            return written
+    first, _, power = f"{value:.0e}".partition("e")
+    return f"{first}e{int(power)}"

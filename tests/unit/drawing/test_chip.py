@@ -9,7 +9,7 @@ from qmio_jupyter.calibration.samples import is_available, sample
 from qmio_jupyter.calibration.snapshots import to_snapshot
 from qmio_jupyter.drawing.chip import QUANTITIES, Chip, ChipEdge, ChipQubit, chip_map, chip_of, table
 from qmio_jupyter.drawing.chip_scale import scale_of
-from qmio_jupyter.drawing.chip_values import outlying
+from qmio_jupyter.drawing.chip_values import figure, outlying
 from qmio_jupyter.errors import UsageError
 from qmio_jupyter.model.device import Snapshot
 from qmio_jupyter.model.ids import digest
@@ -83,17 +83,37 @@ def test_worse_is_lighter_whether_high_or_low_is_better() -> None:
     assert [errors.part(value) for value in (0.1, 0.2, 0.3)] == pytest.approx([0, 0.5, 1])
 
 
-def test_outlying_is_beyond_the_fence_on_the_worse_side_only() -> None:
+def test_outlying_is_beyond_a_fence() -> None:
     values = [10.0, 11.0, 12.0, 13.0, 14.0, 15.0, 16.0, 17.0]
-    assert outlying(values, "high") == pytest.approx(11.75 - 1.5 * 3.5)
-    assert outlying(values, "low") == pytest.approx(15.25 + 1.5 * 3.5)
+    assert outlying(values, "low") == pytest.approx(11.75 - 1.5 * 3.5)
+    assert outlying(values, "high") == pytest.approx(15.25 + 1.5 * 3.5)
+    assert outlying(values, "high", 3) == pytest.approx(15.25 + 3 * 3.5)
     assert outlying(values[:7], "high") is None
     assert outlying([1.0] * 9, "high") is None
     assert outlying(values, "") is None
 
 
+@pytest.mark.parametrize("name", ["t1", "sx"])
+def test_much_worse_is_outlying_and_better_only_where_it_cannot_be_true(name: str) -> None:
+    quantity = QUANTITIES[name]
+    sign = 1 if quantity.better == "high" else -1
+    values = [
+        100 + sign * value for value in (10.0, 11.0, 12.0, 13.0, 14.0, 15.0, 16.0, 17.0, 3.0, 27.0, 90.0)
+    ]
+    scale = scale_of([(value, False) for value in values], quantity)
+    assert [value for value in values if scale.is_outlying(value)] == [100 + sign * 3.0, 100 + sign * 90.0]
+    assert {scale.part(100 + sign * 27.0), scale.part(100 + sign * 90.0)} == {0.0}
+    assert (scale.better, scale.worse) == (2, 1)
+
+
+def test_figures_fit_into_their_circles() -> None:
+    for value in (1e-9, 0.00123456, 0.5, 99.96, 1234.5, 123456.0, 9.99e15, -0.0123, -5.0, 0.0):
+        assert len(figure(value)) <= 6
+        assert float(figure(value)) == pytest.approx(value, rel=0.5)
+
+
 def test_outlying_elements_are_hatched_and_named_and_do_not_stretch_the_scale() -> None:
-    drawing = chip_map(chip([50e-6, 51e-6, 52e-6, 53e-6, 54e-6, 55e-6, 56e-6, 57e-6, 1e-6, 400e-6]))
+    drawing = chip_map(chip([50e-6, 51e-6, 52e-6, 53e-6, 54e-6, 55e-6, 56e-6, 57e-6, 1e-6, 63e-6]))
     root = parsed(drawing)
     assert "outlying: q8." in drawing.alt
     assert drawn(root, "q8").find(f"{SVG}path") is not None
