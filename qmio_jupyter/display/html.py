@@ -23,7 +23,7 @@ STYLE: Final = (
     # Lab's reds are too dark on its dark paper or too light on its light one: a third of the text's own colour helps.
     ".qmio-page .qmio-failed{color:var(--jp-error-color0,#b3261e);"
     "color:color-mix(in srgb,var(--jp-error-color1,#e53935) 65%,currentColor)}"
-    ".qmio-page .qmio-mark{display:inline-block;width:1.2em}"
+    ".qmio-page .qmio-mark{display:inline-block;width:1em}"
     ".qmio-page .qmio-id{font-family:var(--jp-code-font-family,ui-monospace,monospace);font-size:12px}"
     ".qmio-page details{margin:0;min-height:24px}"
     ".qmio-page summary{cursor:pointer;line-height:24px}"

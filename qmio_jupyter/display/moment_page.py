@@ -54,7 +54,7 @@ def moment_page(found: Moment, drawings: Sequence[Drawing], *, is_live: bool) ->
 
 def _state(found: Moment) -> str:
     return (
-        f'<span class="qmio-state qmio-{found.state}"><span class="qmio-mark" aria-hidden="true">{found.mark}</span>'
+        f'<span class="qmio-state qmio-{found.state}"><span class="qmio-mark" aria-hidden="true">{found.mark}</span> '
         f"{html.esc(found.word)}</span>"
     )
 

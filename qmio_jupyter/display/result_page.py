@@ -124,7 +124,7 @@ def _head(view: TaskView, about: About) -> str:
     state = view.state.value
     error = f" [{view.error.code}]" if view.error is not None else ""
     return html.line(
-        f'<span class="qmio-state qmio-{state}"><span class="qmio-mark" aria-hidden="true">{MARKS[view.state]}</span>'
+        f'<span class="qmio-state qmio-{state}"><span class="qmio-mark" aria-hidden="true">{MARKS[view.state]}</span> '
         f"{html.esc(state + error)}</span>",
         f"<b>{html.esc(view.label)}</b>" if view.label else "",
         kind="head",

@@ -31,7 +31,11 @@ def figure(drawing: Drawing) -> str:
         f'<img src="data:image/svg+xml;base64,{b64encode(data).decode()}" alt="{escape(drawing.alt)}" {size} '
         'style="max-width:none"'
     )
-    head = f'<div class="qmio-figure" style="overflow-x:auto"><style>{_CSS}</style>'
+    # What scrolls must be reachable without a pointer, and then it needs a name.
+    head = (
+        '<div class="qmio-figure" role="group" aria-label="Picture" tabindex="0" style="overflow-x:auto">'
+        f"<style>{_CSS}</style>"
+    )
     if not drawing.spots:
         return f"{head}{image}></div>"
     areas = "".join(

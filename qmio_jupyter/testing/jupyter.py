@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import secrets
+import shutil
 import subprocess
 import sys
 import time
@@ -43,11 +44,8 @@ class Jupyter:
         self.token = secrets.token_hex(16)
         self.notebooks = root / "notebooks"
         self.notebooks.mkdir()
-        settings = root / "settings"
-        for name, values in _SETTINGS.items():
-            path = settings / "@jupyterlab" / f"{name}.jupyterlab-settings"
-            path.parent.mkdir(parents=True, exist_ok=True)
-            path.write_text(json.dumps(values))
+        self._settings = root / "settings"
+        self.forget_settings()
         kept = {k: v for k, v in home.environ().items() if not k.startswith(("JUPYTER", "IPYTHON", "XDG_"))}
         self.environ = kept | {
             "HOME": str(root),
@@ -55,7 +53,7 @@ class Jupyter:
             "JUPYTER_CONFIG_DIR": str(root / "config"),
             "JUPYTER_DATA_DIR": str(root / "data"),
             "JUPYTER_RUNTIME_DIR": str(root / "runtime"),
-            "JUPYTERLAB_SETTINGS_DIR": str(settings),
+            "JUPYTERLAB_SETTINGS_DIR": str(self._settings),
             "JUPYTERLAB_WORKSPACES_DIR": str(root / "workspaces"),
             "JUPYTER_TOKEN": self.token,
             **(environ or {}),
@@ -81,6 +79,14 @@ class Jupyter:
         except BaseException:
             self.stop()
             raise
+
+    def forget_settings(self) -> None:
+        """Go back to a new user's settings; pages that are open keep theirs."""
+        shutil.rmtree(self._settings, ignore_errors=True)
+        for name, values in _SETTINGS.items():
+            path = self._settings / "@jupyterlab" / f"{name}.jupyterlab-settings"
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_text(json.dumps(values))
 
     def log(self) -> str:
         """Return what the server has logged."""

@@ -138,4 +138,5 @@ def desk(browser: Browser, server: Jupyter, request: pytest.FixtureRequest) -> I
     context.close()
     for session in server.api("sessions"):
         server.api(f"sessions/{session['id']}", "DELETE")
+    server.forget_settings()
     assert made.traffic.elsewhere() == []

@@ -68,3 +68,4 @@ def test_a_narrow_window_cuts_nothing_off(desk: Any, front: Any) -> None:
             " && getComputedStyle(e).overflowX === 'hidden').map(e => e.className)"
         )
         assert hidden == []
+        assert obstacles(output) == []
