@@ -100,7 +100,7 @@ def is_alive(state: State, kind: Kind, name: str) -> bool:
         case "programs":
             return bool(state.unused)
         case "retention":
-            return bool(state.ended)
+            return bool(state.ended or state.forgotten)
 
 
 def _revoke_grant(state: State, request: i.RevokeGrant, draft: Draft) -> None:

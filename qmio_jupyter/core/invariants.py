@@ -11,7 +11,14 @@ from collections.abc import Iterable, Iterator
 from qmio_jupyter.core import claim, forecast, life, queue
 from qmio_jupyter.core.core import Core
 from qmio_jupyter.core.effects import Step
-from qmio_jupyter.core.records import ResultStored, TaskForgotten, TaskInserted, TaskUpdated
+from qmio_jupyter.core.records import (
+    ForgottenIdDropped,
+    ForgottenIdSaved,
+    ResultStored,
+    TaskForgotten,
+    TaskInserted,
+    TaskUpdated,
+)
 from qmio_jupyter.core.state import Device, State
 from qmio_jupyter.core.task import EDGES
 from qmio_jupyter.model.ids import TaskId
@@ -182,6 +189,8 @@ def _access(state: State) -> Iterator[str]:
 
 
 def _ended(state: State) -> Iterator[str]:
+    if not state.forgotten.keys().isdisjoint([*state.tasks, *state.ended]):
+        yield "a task is there though it was forgotten"
     for task_id, ended in state.ended.items():
         if not ended.state.is_final:
             yield f"{task_id} ended as {ended.state}"
@@ -208,6 +217,8 @@ class Watch:
         self.tasks: dict[TaskId, Task] = {}
         self.results: Counter[TaskId] = Counter()
         self.edges: Counter[tuple[TaskState, TaskState]] = Counter()
+        #: Ids of forgotten tasks that are still taken.
+        self.forgotten: set[TaskId] = set()
 
     def see(self, step: Step) -> list[str]:
         """Take in a committed step; return what is wrong with it."""
@@ -217,12 +228,18 @@ class Watch:
                 case TaskInserted(task=task):
                     if task.task_id in self.tasks:
                         faults.append(f"{task.task_id} inserted twice")
+                    if task.task_id in self.forgotten:
+                        faults.append(f"{task.task_id} inserted though it was forgotten")
                     self.tasks[task.task_id] = task
                 case TaskUpdated():
                     faults.extend(self._update(record))
                 case TaskForgotten(task_id=task_id):
                     self.tasks.pop(task_id, None)
                     self.results.pop(task_id, None)
+                case ForgottenIdSaved(forgotten=forgotten):
+                    self.forgotten.add(forgotten.task_id)
+                case ForgottenIdDropped(task_id=task_id):
+                    self.forgotten.discard(task_id)
                 case ResultStored(task_id=task_id, result=result) if result.is_final:
                     self.results[task_id] += 1
                     known = self.tasks.get(task_id)

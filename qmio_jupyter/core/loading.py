@@ -38,7 +38,9 @@ def load(config: CoreConfig, live: LiveState, epoch: int, now_ms: int) -> tuple[
     for ended in sorted(live.ended, key=lambda ended: (ended.updated_ms, ended.task_id)):
         state.ended[ended.task_id] = ended if ended.updated_ms else replace(ended, updated_ms=now_ms)
         programs.refer(state, ended.tenant, ended.programs)
-    if state.ended:
+    for forgotten in sorted(live.forgotten, key=lambda one: (one.forgotten_ms, one.task_id)):
+        state.forgotten[forgotten.task_id] = forgotten.forgotten_ms
+    if state.ended or state.forgotten:
         state.timers.set(now_ms, "retention", "")
     for task in sorted(live.tasks, key=lambda task: (task.submitted_ms, task.task_id)):
         programs.refer(state, task.owner.tenant, life.programs_of(task))

@@ -49,6 +49,25 @@ class TaskForgotten(_Record, frozen=True, kw_only=True):
     task_id: TaskId
 
 
+class ForgottenId(msgspec.Struct, frozen=True, kw_only=True):
+    """The id of a task that its owner had forgotten. It stays taken: a copy of its submission may still come."""
+
+    task_id: TaskId
+    forgotten_ms: int
+
+
+class ForgottenIdSaved(_Record, frozen=True, kw_only=True):
+    """An id that stays taken."""
+
+    forgotten: ForgottenId
+
+
+class ForgottenIdDropped(_Record, frozen=True, kw_only=True):
+    """An id that is taken no longer."""
+
+    task_id: TaskId
+
+
 class ProgramStored(_Record, frozen=True, kw_only=True):
     """A program of a tenant (same tenant and digest: no-op)."""
 
@@ -160,6 +179,8 @@ Record = (
     | TaskInserted
     | TaskUpdated
     | TaskForgotten
+    | ForgottenIdSaved
+    | ForgottenIdDropped
     | ProgramStored
     | ProgramDropped
     | ResultStored
@@ -204,6 +225,7 @@ class LiveState(msgspec.Struct, frozen=True, kw_only=True):
     epoch: int = 0
     tasks: tuple[Task, ...] = ()
     ended: tuple[EndedTask, ...] = ()
+    forgotten: tuple[ForgottenId, ...] = ()
     programs: tuple[KnownProgram, ...] = ()
     sessions: tuple[Session, ...] = ()
     grants: tuple[Grant, ...] = ()

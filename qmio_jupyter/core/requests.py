@@ -7,7 +7,13 @@ import msgspec
 from qmio_jupyter.core import claim, eta, forecast, grant, life, programs, session
 from qmio_jupyter.core.effects import Accepted, Acknowledged, TaskShown
 from qmio_jupyter.core.inputs import Cancel, Forget, Submit
-from qmio_jupyter.core.records import TaskForgotten, TaskInserted
+from qmio_jupyter.core.records import (
+    ForgottenId,
+    ForgottenIdDropped,
+    ForgottenIdSaved,
+    TaskForgotten,
+    TaskInserted,
+)
 from qmio_jupyter.core.refusal import refusal
 from qmio_jupyter.core.state import Device, Draft, State
 from qmio_jupyter.errors import from_code
@@ -41,6 +47,11 @@ def submit(state: State, request: Submit, draft: Draft) -> None:
 
 
 def _is_known(state: State, request: Submit, own: Session) -> bool:
+    if request.task_id in state.forgotten:
+        # A copy that comes late must not run it again: as far as its owner is concerned, it is gone.
+        raise refusal(
+            "task.unknown", f"task {request.task_id} was forgotten", hint="Submit it under a new id."
+        )
     live, ended = state.tasks.get(request.task_id), state.ended.get(request.task_id)
     if live is not None:
         known = (live.owner.tenant, live.spec_digest)
@@ -209,11 +220,17 @@ def cancel(state: State, request: Cancel, draft: Draft) -> None:
 
 
 def forget(state: State, request: Forget, draft: Draft) -> None:
-    """Remove an ended task from the ledger."""
+    """Remove an ended task from the ledger. Its id stays taken as long as the task might have stayed."""
     own = session.require(state, request.origin, draft)
     if _own_live(state, request.task_id, own) is not None:
         raise refusal("task.not_finished", f"task {request.task_id} has not ended", hint="Cancel it first.")
     drop_ended(state, request.task_id, draft)
+    forgotten = ForgottenId(task_id=request.task_id, forgotten_ms=state.now_ms)
+    state.forgotten[forgotten.task_id] = forgotten.forgotten_ms
+    draft.records.append(ForgottenIdSaved(forgotten=forgotten))
+    too_many = len(state.forgotten) > state.config.retained_tasks
+    free_ms = state.now_ms + (0 if too_many else round(state.config.retention_s * 1000))
+    state.timers.set(free_ms, "retention", "")
     draft.reply = Acknowledged(origin=request.origin)
 
 
@@ -225,10 +242,22 @@ def drop_ended(state: State, task_id: TaskId, draft: Draft) -> None:
 
 
 def drop_old(state: State, draft: Draft) -> None:
-    """Remove ended tasks past their retention, oldest first."""
-    before_ms = state.now_ms - round(state.config.retention_s * 1000)
+    """Remove ended tasks past their retention, oldest first, and free the ids of those forgotten as long ago."""
     for task_id, ended in list(state.ended.items()):
-        if ended.updated_ms > before_ms and len(state.ended) <= state.config.retained_tasks:
-            state.timers.set(ended.updated_ms + round(state.config.retention_s * 1000), "retention", "")
-            return
+        if not _is_past(state, ended.updated_ms, len(state.ended)):
+            break
         drop_ended(state, task_id, draft)
+    for task_id, forgotten_ms in list(state.forgotten.items()):
+        if not _is_past(state, forgotten_ms, len(state.forgotten)):
+            break
+        del state.forgotten[task_id]
+        draft.records.append(ForgottenIdDropped(task_id=task_id))
+
+
+def _is_past(state: State, since_ms: int, count: int) -> bool:
+    """Return whether what is the oldest of `count` is kept no longer; if it is, look again when its time has come."""
+    until_ms = since_ms + round(state.config.retention_s * 1000)
+    if until_ms <= state.now_ms or count > state.config.retained_tasks:
+        return True
+    state.timers.set(until_ms, "retention", "")
+    return False

@@ -157,6 +157,8 @@ class State:
         self.timers = Timers()
         self.tasks: dict[TaskId, Task] = {}
         self.ended: dict[TaskId, EndedTask] = {}
+        #: Ids of tasks that their owners had forgotten, and since when, oldest first.
+        self.forgotten: dict[TaskId, int] = {}
         self.claims: dict[TaskId, Claim] = {}
         self.devices: dict[DeviceName, Device] = {}
         self.sessions: dict[SessionId, Session] = {}

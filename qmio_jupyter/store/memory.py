@@ -20,6 +20,9 @@ from qmio_jupyter.core.records import (
     EnrolmentDropped,
     EnrolmentSaved,
     EpochSaved,
+    ForgottenId,
+    ForgottenIdDropped,
+    ForgottenIdSaved,
     GrantSaved,
     KnownProgram,
     LiveState,
@@ -65,6 +68,7 @@ class Tables:
     def __init__(self) -> None:
         self.meta: dict[str, int] = {"epoch": 0}
         self.tasks: dict[TaskId, Task] = {}
+        self.forgotten: dict[TaskId, ForgottenId] = {}
         #: Keyed like a row, so that a torn batch is undone row by row.
         self.transitions: dict[TaskId, tuple[Transition, ...]] = {}
         self.results: dict[TaskId, TaskResult] = {}
@@ -170,6 +174,7 @@ class MemoryStore:
                 epoch=tables.meta["epoch"],
                 tasks=tuple(task for task in tables.tasks.values() if not task.state.is_final),
                 ended=tuple(_ended(task) for task in tables.tasks.values() if task.state.is_final),
+                forgotten=tuple(tables.forgotten.values()),
                 programs=tuple(
                     KnownProgram(
                         tenant=tenant,
@@ -293,6 +298,14 @@ def _forget(transaction: _Transaction, record: TaskForgotten) -> None:
         transaction.drop(table, record.task_id)
 
 
+def _save_forgotten(transaction: _Transaction, record: ForgottenIdSaved) -> None:
+    transaction.put(transaction.tables.forgotten, record.forgotten.task_id, record.forgotten)
+
+
+def _drop_forgotten(transaction: _Transaction, record: ForgottenIdDropped) -> None:
+    transaction.drop(transaction.tables.forgotten, record.task_id)
+
+
 def _put_program(transaction: _Transaction, record: ProgramStored) -> None:
     key = (record.tenant, record.program.digest)
     if key not in transaction.tables.programs:
@@ -355,6 +368,8 @@ _APPLY: dict[type[Record], Callable[[_Transaction, Any], None]] = {
     TaskInserted: _insert,
     TaskUpdated: _update,
     TaskForgotten: _forget,
+    ForgottenIdSaved: _save_forgotten,
+    ForgottenIdDropped: _drop_forgotten,
     ProgramStored: _put_program,
     ProgramDropped: _drop_program,
     ResultStored: _store_result,

@@ -6,7 +6,7 @@ import sqlite3
 from collections.abc import Callable
 from typing import Any, TypeVar
 
-from qmio_jupyter.core.records import LiveState, UsageRow
+from qmio_jupyter.core.records import ForgottenId, LiveState, UsageRow
 from qmio_jupyter.model.ids import minted_ms
 from qmio_jupyter.model.task import Task
 from qmio_jupyter.ports import TaskQuery
@@ -25,6 +25,10 @@ def load_live(connection: sqlite3.Connection) -> LiveState:
         epoch=int(connection.execute("SELECT epoch FROM meta").fetchone()[0]),
         tasks=tuple(rows.decode_task(*row) for row in connection.execute(rows.SELECT_LIVE)),
         ended=tuple(map(rows.decode_ended, connection.execute(rows.SELECT_ENDED))),
+        forgotten=tuple(
+            ForgottenId(task_id=task_id, forgotten_ms=forgotten_ms)
+            for task_id, forgotten_ms in connection.execute(rows.SELECT_FORGOTTEN)
+        ),
         programs=tuple(map(rows.decode_known, connection.execute(rows.SELECT_KNOWN))),
         sessions=values("SELECT session FROM sessions WHERE open = 1 ORDER BY rowid", rows.decode_session),
         grants=values("SELECT data FROM grants ORDER BY rowid", rows.decode_grant),

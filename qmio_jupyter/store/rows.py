@@ -20,6 +20,8 @@ from qmio_jupyter.core.records import (
     EnrolmentDropped,
     EnrolmentSaved,
     EpochSaved,
+    ForgottenIdDropped,
+    ForgottenIdSaved,
     GrantSaved,
     KnownProgram,
     ProgramDropped,
@@ -87,6 +89,7 @@ SELECT_ENDED = (
     "SELECT task_id, tenant, spec_digest, state, revision, epoch, attempt, updated_ms, programs"
     " FROM tasks WHERE live = 0 ORDER BY rowid"
 )
+SELECT_FORGOTTEN = "SELECT task_id, forgotten_ms FROM forgotten_ids ORDER BY rowid"
 SELECT_KNOWN = "SELECT tenant, digest, media_type, size FROM programs ORDER BY rowid"
 
 
@@ -167,6 +170,18 @@ def _forget(cursor: sqlite3.Cursor, record: TaskForgotten) -> None:
     cursor.execute("DELETE FROM tasks WHERE task_id = ? AND live = 0", (record.task_id,))
     if cursor.rowcount != 1:
         raise guards.task_not_final(record)
+
+
+def _save_forgotten(cursor: sqlite3.Cursor, record: ForgottenIdSaved) -> None:
+    cursor.execute(
+        "INSERT INTO forgotten_ids (task_id, forgotten_ms) VALUES (?, ?)"
+        " ON CONFLICT (task_id) DO UPDATE SET forgotten_ms = excluded.forgotten_ms",
+        (record.forgotten.task_id, record.forgotten.forgotten_ms),
+    )
+
+
+def _drop_forgotten(cursor: sqlite3.Cursor, record: ForgottenIdDropped) -> None:
+    cursor.execute("DELETE FROM forgotten_ids WHERE task_id = ?", (record.task_id,))
 
 
 def _put_program(cursor: sqlite3.Cursor, record: ProgramStored) -> None:
@@ -283,6 +298,8 @@ _APPLY: dict[type[Record], Callable[[sqlite3.Cursor, Any], None]] = {
     TaskInserted: _insert,
     TaskUpdated: _update,
     TaskForgotten: _forget,
+    ForgottenIdSaved: _save_forgotten,
+    ForgottenIdDropped: _drop_forgotten,
     ProgramStored: _put_program,
     ProgramDropped: _drop_program,
     ResultStored: _store_result,

@@ -15,6 +15,11 @@ CREATE TABLE enrolments (
     data BLOB NOT NULL
 );
 
+CREATE TABLE forgotten_ids (
+    task_id TEXT NOT NULL PRIMARY KEY,
+    forgotten_ms INTEGER NOT NULL
+);
+
 CREATE TABLE grants (
     grant_id TEXT NOT NULL PRIMARY KEY,
     data BLOB NOT NULL

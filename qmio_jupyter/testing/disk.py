@@ -19,6 +19,9 @@ from qmio_jupyter.core.records import (
     EnrolmentDropped,
     EnrolmentSaved,
     EpochSaved,
+    ForgottenId,
+    ForgottenIdDropped,
+    ForgottenIdSaved,
     GrantSaved,
     KnownProgram,
     LiveState,
@@ -71,6 +74,7 @@ class Disk:
         self.usage: dict[tuple[str, str], UsageRow] = {}
         #: Tasks removed at their owner's wish.
         self.forgotten: dict[TaskId, None] = {}
+        self.forgotten_ids: dict[TaskId, ForgottenId] = {}
         self.is_full = False
         self._undo: list[tuple[dict[Any, Any], Any, Any]] = []
 
@@ -141,6 +145,8 @@ class Disk:
             case TaskInserted(task=task):
                 if task.task_id in self.tasks_by_id:
                     raise Violation("ledger", f"{task.task_id} inserted twice")
+                if task.task_id in self.forgotten:
+                    raise Violation("forgotten", f"{task.task_id} was forgotten and is queued again")
                 if task.revision < 1 or task.state.is_final:
                     raise Violation(
                         "ledger", f"{task.task_id} inserted as {task.state}, revision {task.revision}"
@@ -172,6 +178,10 @@ class Disk:
                 self._delete(self.enrolments, key)
             case TaskForgotten(task_id=task_id):
                 self._forget(task_id)
+            case ForgottenIdSaved(forgotten=forgotten):
+                self._set(self.forgotten_ids, forgotten.task_id, forgotten)
+            case ForgottenIdDropped(task_id=task_id):
+                self._delete(self.forgotten_ids, task_id)
             case EpochSaved(epoch=epoch):
                 if epoch <= self.meta["epoch"]:
                     raise Violation("epoch", f"epoch {epoch} saved after {self.meta['epoch']}")
@@ -296,6 +306,7 @@ class Disk:
                 for t in tasks
                 if t.state.is_final
             ),
+            forgotten=tuple(self.forgotten_ids.values()),
             programs=tuple(
                 KnownProgram(tenant=tenant, digest=p.digest, media_type=p.media_type, size=len(p.data))
                 for (tenant, _), p in self.programs.items()

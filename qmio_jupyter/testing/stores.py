@@ -20,6 +20,9 @@ from qmio_jupyter.core.records import (
     EnrolmentDropped,
     EnrolmentSaved,
     EpochSaved,
+    ForgottenId,
+    ForgottenIdDropped,
+    ForgottenIdSaved,
     GrantSaved,
     KnownProgram,
     LiveState,
@@ -341,6 +344,17 @@ class StoreConformance:
         live(store, batches)
         assert store.task(done.task_id, None) == done
 
+    def test_forgotten_ids_are_kept_until_they_are_dropped(self, store: TaskStore) -> None:
+        """In their order; saved once more, one keeps its place."""
+        first, second = (ForgottenId(task_id=ledgers.task_id(n), forgotten_ms=n) for n in (5, 3))
+        commit(store, ForgottenIdSaved(forgotten=first), ForgottenIdSaved(forgotten=second))
+        assert store.load_live().forgotten == (first, second)
+        later = msgspec.structs.replace(first, forgotten_ms=9)
+        commit(store, ForgottenIdSaved(forgotten=later))
+        assert store.load_live().forgotten == (later, second)
+        commit(store, ForgottenIdDropped(task_id=first.task_id), ForgottenIdDropped(task_id="t-none"))
+        assert store.load_live().forgotten == (second,)
+
     # ------------------------------------------------------------ failed commits
 
     def test_a_failed_batch_leaves_nothing(self, store: TaskStore) -> None:
@@ -357,6 +371,7 @@ class StoreConformance:
             ProgramStored(tenant="physics/ana", program=ledgers.program("one"), stored_ms=1),
             ProgramStored(tenant="physics/ana", program=ledgers.program("two"), stored_ms=1),
             SessionSaved(session=ledgers.session()),
+            ForgottenIdSaved(forgotten=ForgottenId(task_id=ledgers.task_id(9), forgotten_ms=1)),
         )
         before = store.load_live()
         ended = ledgers.moved(running, TaskState.COMPLETED)
@@ -368,6 +383,8 @@ class StoreConformance:
                     ledgers.update(running, ended),
                     ledgers.result_of(ended),
                     TaskForgotten(task_id=done.task_id),
+                    ForgottenIdSaved(forgotten=ForgottenId(task_id=done.task_id, forgotten_ms=1)),
+                    ForgottenIdDropped(task_id=ledgers.task_id(9)),
                     ProgramStored(tenant="physics/eva", program=ledgers.program("one"), stored_ms=1),
                     ProgramDropped(tenant="physics/ana", digest=ledgers.program("one").digest),
                     SessionSaved(session=msgspec.structs.replace(ledgers.session(), closed_ms=1)),

@@ -17,6 +17,9 @@ from qmio_jupyter.core.records import (
     EnrolmentDropped,
     EnrolmentSaved,
     EpochSaved,
+    ForgottenId,
+    ForgottenIdDropped,
+    ForgottenIdSaved,
     GrantSaved,
     ProgramDropped,
     ProgramStored,
@@ -47,6 +50,14 @@ small_records: st.SearchStrategy[Record] = st.one_of(
         st.sampled_from(["", "bell", "Ω \x00'"]),
     ),
     st.builds(lambda number: TaskForgotten(task_id=ledgers.task_id(number)), NUMBERS),
+    st.builds(
+        lambda number, ms: ForgottenIdSaved(
+            forgotten=ForgottenId(task_id=ledgers.task_id(number), forgotten_ms=ms)
+        ),
+        NUMBERS,
+        st.integers(0, 9),
+    ),
+    st.builds(lambda number: ForgottenIdDropped(task_id=ledgers.task_id(number)), NUMBERS),
     st.builds(
         lambda tenant, name: ProgramStored(tenant=tenant, program=ledgers.program(name), stored_ms=1),
         TENANTS,

@@ -23,6 +23,7 @@ from qmio_jupyter.core.inputs import (
     Renew,
     RevokeKey,
 )
+from qmio_jupyter.core.records import TaskInserted
 from qmio_jupyter.model.access import Booking, BookingKind, Enrolment, Role
 from qmio_jupyter.model.device import DeviceState
 from qmio_jupyter.model.task import StalePolicy, TaskOptions, TaskState
@@ -43,6 +44,7 @@ class Life(RuleBasedStateMachine):
     def begin(self) -> None:
         self.bench = Bench(CoreConfig(lease_s=4.0, half_life_s=30.0, program_grace_s=20.0, retained_tasks=12))
         self.accepted: dict[str, str] = {}
+        self.requests: list = []
         self.refs: list = []
         self.incarnations = dict.fromkeys(AGENTS, 1)
         self.snapshots = 0
@@ -76,6 +78,7 @@ class Life(RuleBasedStateMachine):
         step = self.bench.do(request)
         if isinstance(step.effects[0], Accepted):
             self.accepted[request.task_id] = user
+            self.requests.append(request)
         else:
             assert isinstance(step.effects[0], Refused)
         self._take(step)
@@ -91,6 +94,19 @@ class Life(RuleBasedStateMachine):
     def forget(self, user, index) -> None:
         task_id = list(self.accepted)[index % len(self.accepted)]
         self.bench.do(Forget(origin=self.bench.origin(user), task_id=task_id))
+
+    @rule(index=some)
+    @precondition(lambda self: self.requests)
+    def submit_again(self, index) -> None:
+        """A copy of a submission comes late: it starts nothing anew."""
+        request = self.requests[index % len(self.requests)]
+        is_forgotten = request.task_id in self.bench.core.state.forgotten
+        if request.task_id in self.bench.forgotten and not is_forgotten:
+            return  # its retention is over
+        step = self.bench.do(request)
+        if is_forgotten:
+            assert isinstance(step.effects[0], Refused)
+        assert not any(isinstance(record, TaskInserted) for record in step.records)
 
     @rule(user=users, lease_s=st.sampled_from([None, 3.0]))
     def open(self, user, lease_s) -> None:

@@ -8,7 +8,14 @@ from msgspec.structs import replace
 from qmio_jupyter.core import invariants
 from qmio_jupyter.core.effects import Step
 from qmio_jupyter.core.inputs import CreateGrant, OpenSession
-from qmio_jupyter.core.records import ResultStored, TaskForgotten, TaskInserted
+from qmio_jupyter.core.records import (
+    ForgottenId,
+    ForgottenIdDropped,
+    ForgottenIdSaved,
+    ResultStored,
+    TaskForgotten,
+    TaskInserted,
+)
 from qmio_jupyter.core.task import amend
 from qmio_jupyter.model.task import TaskState
 from qmio_jupyter.testing.cores import Bench, result
@@ -54,6 +61,7 @@ Q, C = TaskState.QUEUED, TaskState.CLAIMED
 DAMAGE = {
     "is completed and still live": lambda s: _task(s, Q, state=TaskState.COMPLETED),
     "a task is both live and ended": lambda s: s.ended.update({the(s.tasks): s.ended[the(s.ended)]}),
+    "though it was forgotten": lambda s: s.forgotten.update({the(s.ended): 1}),
     "claim: False": lambda s: s.claims.clear(),
     "for an unknown device": lambda s: _task(s, Q, spec=replace(_task(s, Q).spec, device="none")),
     "is queued, entry: False": lambda s: s.devices["dev"].entries.clear(),
@@ -134,6 +142,14 @@ def test_a_history_without_faults(watch):
     done = amend(claimed, 2, state=TaskState.COMPLETED)[1]
     assert watch.see(Step((record, partial, partial, stored, done))) == []
     assert watch.see(Step((TaskForgotten(task_id=task.task_id),))) == []
+    forgotten = ForgottenId(task_id=task.task_id, forgotten_ms=3)
+    again = Step((TaskInserted(task=task),))
+    assert watch.see(Step((ForgottenIdSaved(forgotten=forgotten),))) == []
+    assert watch.see(again) == [f"{task.task_id} inserted though it was forgotten"]
+    assert (
+        watch.see(Step((TaskForgotten(task_id=task.task_id), ForgottenIdDropped(task_id=task.task_id)))) == []
+    )
+    assert watch.see(again) == []
     assert sum(watch.edges.values()) == 2
 
 

@@ -8,7 +8,14 @@ from msgspec.structs import replace
 from qmio_jupyter.core.config import CoreConfig
 from qmio_jupyter.core.effects import Accepted, Acknowledged, ProgramsMissing, Refused, TaskShown
 from qmio_jupyter.core.inputs import Forget, OpenSession, Origin, PutPrograms, QueryPrograms, Submit
-from qmio_jupyter.core.records import ProgramDropped, ProgramStored, TaskForgotten
+from qmio_jupyter.core.records import (
+    ForgottenId,
+    ForgottenIdDropped,
+    ForgottenIdSaved,
+    ProgramDropped,
+    ProgramStored,
+    TaskForgotten,
+)
 from qmio_jupyter.errors import CODES
 from qmio_jupyter.model.device import CostModel
 from qmio_jupyter.model.program import QASM2, QPY
@@ -203,7 +210,8 @@ def test_forgetting(busy: Bench):
     assert refused(busy.do(request)).code == "task.not_finished"
     busy.finish(busy.ref(task_id))
     step = busy.do(request)
-    assert step.records == (TaskForgotten(task_id=task_id),)
+    forgotten = ForgottenId(task_id=task_id, forgotten_ms=busy.now_ms)
+    assert step.records == (TaskForgotten(task_id=task_id), ForgottenIdSaved(forgotten=forgotten))
     assert kinds(step.effects) == [Acknowledged]
     assert refused(busy.do(request)).code == "task.unknown"
     # Nobody refers to the program any more: it goes after a while.
@@ -211,6 +219,45 @@ def test_forgetting(busy: Bench):
     step = busy.tick_to_deadline()
     assert step.records == (ProgramDropped(tenant="physics/ana", digest=program().digest),)
     assert not busy.ledger.tables.programs
+
+
+def test_a_late_copy_of_a_forgotten_submission_starts_nothing(busy: Bench):
+    """Neither in this life nor in the next: its claim would have the numbers of the one that was recorded."""
+    request = busy.submission("ana")
+    busy.do(request)
+    ref = busy.ref(request.task_id)
+    busy.finish(ref)
+    busy.do(Forget(origin=busy.origin("ana"), task_id=request.task_id))
+    for _ in range(2):
+        error = refused(busy.do(request))
+        assert (error.code, error.retryable) == ("task.unknown", False)
+        assert "was forgotten" in error.message
+        assert refused(busy.do(replace(request, origin=busy.origin("bea")))).code == "task.unknown"
+        busy.restart()
+        busy.agent()
+    assert not busy.core.live_tasks
+
+
+def test_forgotten_ids_are_free_again_when_their_time_or_room_is_over():
+    bench = Bench(CoreConfig(retention_s=100.0, retained_tasks=2))
+    bench.user("ana")
+    bench.agent()
+    for _ in range(3):
+        task_id = bench.submit("ana")
+        bench.finish(bench.ref(task_id))
+        bench.do(Forget(origin=bench.origin("ana"), task_id=task_id), after_ms=10_000)
+    first, *others = bench.core.state.forgotten
+    assert bench.tick_to_deadline().records == (ForgottenIdDropped(task_id=first),)
+    bench.restart()
+    assert list(bench.core.state.forgotten) == others
+    assert list(bench.ledger.tables.forgotten) == others
+    bench.tick(89_999)
+    assert list(bench.core.state.forgotten) == others
+    bench.tick(1)
+    assert list(bench.core.state.forgotten) == others[1:]
+    bench.tick_to_deadline()
+    assert not bench.core.state.forgotten
+    assert not bench.ledger.tables.forgotten
 
 
 def test_requests_need_a_session(busy: Bench):

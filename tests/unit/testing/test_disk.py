@@ -125,6 +125,14 @@ def test_a_live_task_is_not_forgotten(disk, queued):
     refuses(disk, "ledger", TaskForgotten(task_id=queued.task_id))
 
 
+def test_a_forgotten_task_never_comes_back(disk, queued, claimed):
+    done = replace(ledgers.moved(claimed, COMPLETED), lease_until_ms=None)
+    disk.write(
+        [ledgers.result_of(claimed), ledgers.update(claimed, done), TaskForgotten(task_id=done.task_id)]
+    )
+    refuses(disk, "forgotten", TaskInserted(task=queued))
+
+
 @pytest.mark.parametrize(
     ("holder", "from_ms", "idle_yield_s", "is_allowed"),
     [
