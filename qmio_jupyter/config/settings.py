@@ -119,6 +119,9 @@ class GatewaySettings(_Table, frozen=True, kw_only=True):
     idle_s: _Positive = 900.0
     #: Agents it starts and watches over.
     agents: tuple[AgentSettings, ...] = DEFAULT_AGENTS
+    #: Tasks of devices that may run one twice without harm (emulators) are dispatched while they are being written
+    #: down, not after. What is told to users always waits for the disk.
+    early_dispatch: bool = False
     #: ``debug``, ``info``, ``warning`` or ``error``.
     log_level: Annotated[str, Meta(pattern="^(debug|info|warning|error)$")] = "info"
     limits: LimitSettings = LimitSettings()

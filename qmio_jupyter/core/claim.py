@@ -183,6 +183,7 @@ def send(state: State, device: Device, claim: Claim, draft: Draft) -> None:
             contract=task.contract,
             tenant=task.owner.tenant,
             lease_s=state.config.lease_s,
+            is_repeatable=device.row.description.repeatable,
         )
     )
     sent_again(state, claim)

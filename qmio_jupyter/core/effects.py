@@ -100,6 +100,8 @@ class Dispatch(_Effect, frozen=True, kw_only=True):
     #: Whose programs to attach.
     tenant: Tenant
     lease_s: float
+    #: The device may run a task twice without harm or charge.
+    is_repeatable: bool = False
 
 
 class AbortClaim(_Effect, frozen=True, kw_only=True):

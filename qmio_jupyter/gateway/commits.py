@@ -69,6 +69,8 @@ class Commits:
                 self._releases.hold(turn)
             return False
         ticket = self._releases.hold(turn)
+        # What outruns its commit leaves while the writer's thread is at it.
+        at_once = at_once and not self._releases.has_early
         generation = self._generation
         future = self._store.commit(turn.records, at_once=at_once)
         if at_once and future.done() and future.exception() is None:

@@ -197,6 +197,7 @@ async def _serve(
             log=log,
             opening=opening,
             idle_s=settings.idle_s if settings.embedded else None,
+            outruns=settings.early_dispatch,
         )
         loop = asyncio.get_running_loop()
         for number in (signal.SIGTERM, signal.SIGINT):

@@ -151,6 +151,7 @@ class Outgoing:
             tenant=effect.tenant,
             digests=effect.contract.programs,
             snapshot_id=effect.contract.snapshot_id,
+            is_repeatable=effect.is_repeatable,
         )
 
 

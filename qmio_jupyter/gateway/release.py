@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections import deque
 
-from qmio_jupyter.gateway.turn import Output, Turn
+from qmio_jupyter.gateway.turn import Output, Ship, Turn
 
 
 class _Held:
@@ -26,9 +26,16 @@ class Releases:
     """Turns between their decision and their release.
 
     A turn without records needs no commit of its own, but still waits for those before it.
+
+    Parameters
+    ----------
+    outruns : bool
+        A dispatch to a repeatable device leaves at once. Should its commit fail, the claim is of an epoch that is
+        over: whatever the agent says of it is refused, and it ran for nothing.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, *, outruns: bool = False) -> None:
+        self._outruns = outruns
         self._held: deque[_Held] = deque()
         self._early: list[Output] = []
         self._next_ticket = 1
@@ -36,9 +43,17 @@ class Releases:
     def __len__(self) -> int:
         return len(self._held)
 
-    def must_wait(self, output: Output) -> bool:  # noqa: ARG002
-        """Return whether `output` waits for its commit: always (only a mutant says otherwise)."""
-        return True
+    @property
+    def has_early(self) -> bool:
+        """True while something that need not wait for its commit has not left."""
+        return bool(self._early)
+
+    def must_wait(self, output: Output) -> bool:
+        """Return whether `output` waits for its commit: all but a dispatch that is allowed to outrun it."""
+        if not (self._outruns and isinstance(output, Ship) and output.is_repeatable):
+            return True
+        # Never ahead of what its own agent is to hear first.
+        return any(waiting.connection == output.connection for held in self._held for waiting in held.outputs)
 
     def hold(self, turn: Turn) -> int:
         """Take a turn in; return the ticket to give to :meth:`committed` when its records are on disk."""

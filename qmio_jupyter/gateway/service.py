@@ -73,6 +73,8 @@ class Service:
         Keeps users' greetings until the devices are there.
     idle_s : float, optional
         Stop after so long without clients and live tasks; None: never.
+    outruns : bool
+        Whether a dispatch to a repeatable device may leave before its commit; see `Releases`.
     """
 
     def __init__(
@@ -86,6 +88,7 @@ class Service:
         log: GatewayLog,
         opening: Opening | None = None,
         idle_s: float | None = None,
+        outruns: bool = False,
     ) -> None:
         self._desk = desk
         self._router = router
@@ -95,7 +98,7 @@ class Service:
         self._opening = opening
         self._idle_s = idle_s
         self._loop = asyncio.get_running_loop()
-        self._releases = Releases()
+        self._releases = Releases(outruns=outruns)
         self._commits = Commits(
             store,
             self._releases,

@@ -55,6 +55,8 @@ class Ship(msgspec.Struct, frozen=True, kw_only=True):
     snapshot_id: Digest | None = None
     #: Number of the request this answers; 0 for a dispatch, which leaves out what was sent before.
     request: int = 0
+    #: A dispatch to a device that may run it twice without harm: where allowed, it does not wait for its commit.
+    is_repeatable: bool = False
 
 
 class Relay(msgspec.Struct, frozen=True, kw_only=True):

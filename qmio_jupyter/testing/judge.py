@@ -129,6 +129,10 @@ class Judge:
                     coverage.edges[record.expect_state, record.task.state] += 1
                 if record.task.state.is_final:
                     self._ended(record)
+                # One whose dispatch outran this commit may be running already: only at its own agent.
+                ran = self.runs.get(record.task.ref)
+                if ran is not None and ran[0] != record.task.agent:
+                    raise Violation("claim", f"{ran} ran {record.task.ref}, which is {record.task.agent}'s")
             elif isinstance(record, TaskInserted):
                 coverage.counts["tasks"] += 1
             elif isinstance(record, ResultStored) and record.result.is_final:
@@ -189,11 +193,17 @@ class Judge:
     def _dispatch_leaves(self, body: m.ClaimDispatch) -> None:
         disk = self.world.disk
         ref = body.ref
-        if (ref.task_id, ref.epoch, ref.attempt) not in disk.claims:
+        if (ref.task_id, ref.epoch, ref.attempt) not in disk.claims and not self._outruns(body.spec.device):
             raise Violation("commit first", f"{ref} is dispatched, but not on disk")
         task = disk.task(ref.task_id, None)
         if task is not None and task.ref == ref and task.contract != body.contract:
             raise Violation("contract", f"{ref} is dispatched with another contract")
+
+    def _outruns(self, device: str) -> bool:
+        """Return whether a dispatch to a device may leave before its commit, in this world."""
+        return self.world.outruns and any(
+            d.name == device and d.description.repeatable for d in self.world.devices
+        )
 
     def _on_disk(self, view: TaskView) -> None:
         state = self.world.disk.history.get((view.task_id, view.revision))
@@ -265,7 +275,7 @@ class Judge:
         self.world.coverage.counts["runs"] += 1
         disk = self.world.disk
         owner = disk.claims.get((ref.task_id, ref.epoch, ref.attempt))
-        if owner != agent.name:
+        if owner != agent.name and not (owner is None and self._outruns(run.spec.device)):
             raise Violation("claim", f"{agent.name} runs {ref}, which is {owner}'s")
         before = self.runs.get(ref)
         if before is not None:

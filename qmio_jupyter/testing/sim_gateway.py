@@ -77,7 +77,7 @@ class SimGateway:
         self.offset_ms = 1_750_000_000_000
         self._last_now_ms = 0
         self._process = 0
-        self._releases = Releases()
+        self._releases = Releases(outruns=world.outruns)
         self._queue: list[tuple[int, tuple[Record, ...]]] = []
         self._is_writing = False
         self._tick: Appointment | None = None
@@ -128,7 +128,7 @@ class SimGateway:
             return
         self.desk = None
         self._process += 1
-        self._releases = Releases()
+        self._releases = Releases(outruns=self.world.outruns)
         self._queue = []
         self._is_writing = False
         self.next_commit = ""

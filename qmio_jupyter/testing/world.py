@@ -60,6 +60,8 @@ class World:
         self._faults = 0
         self._base_weather = (rng.choice((0.0, 0.0, 0.03)), rng.choice((0.0, 0.05)), rng.choice((0.0, 0.1)))
 
+        #: Whether dispatches to the emulator may leave before their commit.
+        self.outruns = rng.random() < 0.5
         self.disk = Disk()
         self.judge = Judge(self)
         self.network = Network(

@@ -109,6 +109,7 @@ def test_submit_to_an_idle_device_is_accepted_and_dispatched_in_one_step(bench: 
         ),
         tenant="physics/ana",
         lease_s=15.0,
+        is_repeatable=True,
     )
     assert [(row.node, row.seconds) for row in step.records[3].rows] == [
         ("physics", 1.0),

@@ -2,7 +2,8 @@
 
 from qmio_jupyter.core.records import EpochSaved
 from qmio_jupyter.gateway.release import Releases
-from qmio_jupyter.gateway.turn import Send, Turn, join, packet
+from qmio_jupyter.gateway.turn import Send, Ship, Turn, join, packet
+from qmio_jupyter.model.task import ClaimRef, Contract, Item, TaskSpec
 from qmio_jupyter.wire import messages as m
 
 
@@ -75,3 +76,47 @@ def test_join_keeps_order():
     joined = join([turn(out(1)), turn(out(2), out(3), records=2)])
     assert joined.outputs == (out(1), out(2), out(3))
     assert [record.epoch for record in joined.records] == [0, 0, 1]
+
+
+def dispatch(connection, *, is_repeatable=True):
+    message = m.ClaimDispatch(
+        ref=ClaimRef(task_id="t", epoch=1, attempt=1),
+        spec=TaskSpec(device="d", items=(Item(program="p", shots=1),)),
+        contract=Contract(programs=("p",), seed=1, snapshot_id=None, batch_shots=1),
+        lease_s=1.0,
+    )
+    return Ship(
+        connection=connection, message=message, tenant="t", digests=("p",), is_repeatable=is_repeatable
+    )
+
+
+def test_where_it_is_allowed_a_dispatch_to_a_repeatable_device_outruns_its_commit():
+    releases = Releases(outruns=True)
+    ticket = releases.hold(turn(out(1), dispatch(9), dispatch(8, is_repeatable=False)))
+    assert releases.take() == [dispatch(9)]
+    releases.committed(ticket)
+    assert releases.take() == [out(1), dispatch(8, is_repeatable=False)]
+
+
+def test_unless_it_is_allowed_it_waits():
+    releases = Releases()
+    releases.hold(turn(dispatch(9)))
+    assert releases.take() == []
+
+
+def test_a_dispatch_never_overtakes_what_its_agent_is_to_hear_first():
+    releases = Releases(outruns=True)
+    first = releases.hold(turn(out(9)))
+    second = releases.hold(turn(dispatch(9)))
+    assert releases.take() == []
+    releases.committed(first)
+    assert releases.take() == [out(9)]
+    releases.committed(second)
+    assert releases.take() == [dispatch(9)]
+
+
+def test_what_was_to_outrun_is_dropped_with_the_rest():
+    releases = Releases(outruns=True)
+    releases.hold(turn(dispatch(9), out(1)))
+    assert releases.drop() == [dispatch(9), out(1)]
+    assert releases.take() == []

@@ -13,7 +13,8 @@ from qmio_jupyter.gateway import service as service_module
 from qmio_jupyter.gateway.log import GatewayLog
 from qmio_jupyter.gateway.service import Service
 from qmio_jupyter.gateway.turn import packet
-from qmio_jupyter.model.task import ClaimRef
+from qmio_jupyter.model.result import Outcome
+from qmio_jupyter.model.task import ClaimRef, TaskState
 from qmio_jupyter.ports import Peer
 from qmio_jupyter.transport.zeromq_router import Received
 from qmio_jupyter.wire import messages as m
@@ -126,7 +127,7 @@ class SlowStore:
 class Bench:
     """A service at work on a counter's desk."""
 
-    def __init__(self, counter, path):
+    def __init__(self, counter, path, *, outruns):
         self.counter = counter
         self.router = FakeRouter()
         self.store = SlowStore(counter.store)
@@ -138,6 +139,7 @@ class Bench:
             reload=counter.core,
             clock=self,
             log=self.log,
+            outruns=outruns,
         )
         self.running = asyncio.create_task(self.service.run())
 
@@ -162,9 +164,9 @@ class Bench:
 def play(counter, tmp_path):
     """Run a scenario against a service."""
 
-    def play(scenario):
+    def play(scenario, *, outruns=False):
         async def main():
-            bench = Bench(counter, tmp_path / "log")
+            bench = Bench(counter, tmp_path / "log", outruns=outruns)
             try:
                 await scenario(bench, bench.router, bench.store)
             finally:
@@ -244,6 +246,52 @@ def test_only_who_is_alone_is_written_at_once(play, keys):
             await router.answer(number)
 
     play(scenario)
+
+
+@pytest.mark.parametrize("outruns", [False, True])
+def test_where_it_is_allowed_a_dispatch_leaves_while_its_commit_is_under_way(play, keys, outruns):
+    """Its reply waits for the disk in any case."""
+
+    def dispatched(router):
+        return [to for to, sent in router.sent if isinstance(sent.envelope.body, m.ClaimDispatch)]
+
+    async def scenario(bench, router, store):
+        finished(bench.counter, keys.ana)
+        store.is_held = True
+        number = router.put(1, keys.ana, bench.counter.submission())
+        await bench.settle()
+        assert store.asked_at_once == [not outruns]
+        assert dispatched(router) == ([9] if outruns else [])
+        assert router.answers(number) == []
+        store.let_go()
+        assert isinstance(await router.answer(number), m.TaskAccepted)
+        assert dispatched(router) == [9]
+
+    play(scenario, outruns=outruns)
+
+
+def test_a_dispatch_that_outran_a_failed_commit_is_of_a_life_that_is_over(play, keys):
+    """What its agent says of it is refused, and the task was never accepted."""
+
+    async def scenario(bench, router, store):
+        finished(bench.counter, keys.ana)
+        store.is_held = store.is_broken = True
+        number = router.put(1, keys.ana, bench.counter.submission())
+        await bench.settle()
+        store.let_go()
+        assert (await router.answer(number)).error.retryable
+        store.is_held = store.is_broken = False
+        (sent,) = [s.envelope.body for _, s in router.sent if isinstance(s.envelope.body, m.ClaimDispatch)]
+        outcome = Outcome(state=TaskState.FAILED, error_code="program", error_message="it is wrong")
+        async with asyncio.timeout(DEADLINE_S):
+            while bench.counter.desk.is_suspended:  # noqa: ASYNC110 - nothing tells
+                await asyncio.sleep(0.01)
+        assert bench.counter.desk.core.epoch > sent.ref.epoch
+        answer = await router.answer(router.put(9, keys.agent, m.ClaimFinish(ref=sent.ref, outcome=outcome)))
+        assert answer.error.code == "task.stale_claim"
+        assert bench.counter.desk.core.live_tasks == 0
+
+    play(scenario, outruns=True)
 
 
 def test_a_receipt_goes_with_what_its_agent_is_sent_next(play, keys):
