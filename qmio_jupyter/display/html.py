@@ -25,6 +25,7 @@ STYLE: Final = (
     "color:color-mix(in srgb,var(--jp-error-color1,#e53935) 65%,currentColor)}"
     ".qmio-page .qmio-mark{display:inline-block;width:1em}"
     ".qmio-page .qmio-id{font-family:var(--jp-code-font-family,ui-monospace,monospace);font-size:12px}"
+    ".qmio-page .qmio-figure img{display:block;margin:0}"
     ".qmio-page details{margin:0;min-height:24px}"
     ".qmio-page summary{cursor:pointer;line-height:24px}"
     ".qmio-page table.qmio-table{margin:2px 0 8px 16px;border-collapse:collapse;font-size:12px}"
@@ -43,7 +44,8 @@ def esc(text: str) -> str:
 
 def page(*parts: str) -> str:
     """Return a whole output: `parts` under the common style."""
-    return f'<div class="qmio-page">{STYLE}{"".join(part for part in parts if part)}</div>'
+    # JupyterLab gives the last element of an output a margin: the live view has none.
+    return f'<div class="qmio-page" style="margin:0">{STYLE}{"".join(part for part in parts if part)}</div>'
 
 
 def line(*words: str, kind: str = "line") -> str:

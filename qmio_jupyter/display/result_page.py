@@ -26,6 +26,7 @@ from qmio_jupyter.display.text import moment as date
 from qmio_jupyter.drawing.html import figure
 from qmio_jupyter.drawing.outcomes import standard_error
 from qmio_jupyter.drawing.text import percent
+from qmio_jupyter.drawing.timeline import timeline
 from qmio_jupyter.model.result import TaskResult
 from qmio_jupyter.model.task import TaskState, TaskView
 
@@ -98,7 +99,9 @@ def result_page(view: TaskView, result: TaskResult, about: About = NOTHING) -> s
         *(html.line(html.esc(f"⟨{text}⟩ = {signed(value)}")) for text, value in _single(found)),
         *(html.line(html.esc(f"Warning: {warning}")) for section in found for warning in section.warnings),
         html.details(
-            "Outcomes" if len(found) == 1 else f"Outcomes of {len(found)} circuits",
+            ("Bindings" if isinstance(found[0], Sweep) else "Outcomes")
+            if len(found) == 1
+            else f"Outcomes of {len(found)} circuits",
             "".join(map(_outcomes, found)),
         ),
         _about_task(view, result, about),
@@ -132,6 +135,12 @@ def _head(view: TaskView, about: About) -> str:
         html.soft(view.device),
         html.soft(snapshot_words(view, view.snapshot_id, about)) if view.snapshot_id else "",
     )
+
+
+def _what(found: list[Section]) -> str:
+    if len(found) > 1:
+        return f"Outcomes of {len(found)} circuits"
+    return "Bindings" if isinstance(found[0], Sweep) else "Outcomes"
 
 
 def _single(found: list[Section]) -> tuple[tuple[str, Any], ...]:
@@ -198,20 +207,7 @@ def _about_task(view: TaskView, result: TaskResult | None, about: About) -> str:
 
 
 def _timeline(view: TaskView) -> str:
-    if not view.timeline:
-        return ""
-    began_ms = view.timeline[0].at_ms
-    rows = [
-        (
-            stamp.stage.replace("_", " "),
-            date(stamp.at_ms)
-            if stamp.at_ms == began_ms
-            else f"+ {duration((stamp.at_ms - began_ms) / 1000)}",
-            "" if stamp.seconds is None else duration(stamp.seconds),
-        )
-        for stamp in view.timeline
-    ]
-    return html.table(("stage", "at", "took"), rows, right=(2,))
+    return figure(timeline(view.timeline)) if view.timeline else ""
 
 
 def _notes(result: TaskResult) -> list[tuple[str, str]]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import heapq
 from collections import Counter
+from math import sqrt
 
 import msgspec
 
@@ -18,6 +19,9 @@ MOST_SECTIONS = 8
 MOST_ROWS = 32
 #: Outcomes that have a column of their own in it.
 MOST_COLUMNS = 6
+#: Bindings whose shares are computed, and outcomes whose shares are.
+MOST_SHARES = 256
+MOST_LINES = 4
 #: Bindings whose expectation values are computed.
 MOST_POINTS = 2000
 
@@ -67,6 +71,8 @@ class Sweep(msgspec.Struct, frozen=True, kw_only=True):
     warnings: tuple[str, ...] = ()
     #: ``(parity, values by binding)`` of what was asked for, at most `MOST_POINTS` bindings.
     expect: tuple[tuple[str, tuple[Expectation, ...]], ...] = ()
+    #: ``(outcome, (share, standard error) by binding)`` of the most frequent `columns`, at most `MOST_SHARES` bindings.
+    shares: tuple[tuple[str, tuple[tuple[float | None, float | None], ...]], ...] = ()
     #: Where each binding, at most `MOST_POINTS` of them, stands on an axis: the value of the one parameter that
     #: varies, else its number.
     xs: tuple[float, ...] = ()
@@ -136,14 +142,13 @@ def _counted(item: ItemResult, about: About, index: int, title: str) -> Counted:
 
 def _sweep(item: ItemResult, about: About, index: int, title: str, bindings: int) -> Sweep:
     begun = len(item.bindings)
-    found = [dict(outcomes(item, binding)) for binding in range(min(begun, MOST_ROWS))]
-    highest: Counter[str] = Counter()
-    for counts in found:
-        shots = sum(counts.values()) or 1
-        for bits, count in counts.items():
-            highest[bits] = max(highest[bits], 1_000_000 * count // shots)
-    columns = tuple(bits for bits, _ in most_frequent(sorted(highest.items()), MOST_COLUMNS))
+    # What is asked for is plotted instead of shares: then nobody looks beyond the table.
+    most = MOST_ROWS if about.expect else MOST_SHARES
+    found = [dict(outcomes(item, binding)) for binding in range(min(begun, most))]
+    highest = _highest(found)
+    columns = tuple(bits for bits, _ in most_frequent(highest, MOST_COLUMNS))
     names = varying(about, index)
+    points = MOST_POINTS if about.expect else MOST_SHARES
     return Sweep(
         item=index,
         title=title,
@@ -152,12 +157,33 @@ def _sweep(item: ItemResult, about: About, index: int, title: str, bindings: int
         parameters=names,
         columns=columns,
         rows=tuple(
-            _row(about, index, binding, names, columns, counts) for binding, counts in enumerate(found)
+            _row(about, index, binding, names, columns, counts)
+            for binding, counts in enumerate(found[:MOST_ROWS])
         ),
         warnings=_warnings(item),
         expect=tuple(_expect(item, about, min(begun, MOST_POINTS))),
-        xs=tuple(_x(about, index, binding, names) for binding in range(min(bindings, MOST_POINTS))),
+        xs=tuple(_x(about, index, binding, names) for binding in range(min(bindings, points))),
+        shares=tuple((bits, _shares(found, bits)) for bits, _ in most_frequent(highest, MOST_LINES)),
     )
+
+
+def _highest(found: list[dict[str, int]]) -> Pairs:
+    """Return the highest share of every outcome over the bindings, in millionths."""
+    highest: Counter[str] = Counter()
+    for counts in found:
+        shots = sum(counts.values()) or 1
+        for bits, count in counts.items():
+            highest[bits] = max(highest[bits], 1_000_000 * count // shots)
+    return sorted(highest.items())
+
+
+def _shares(found: list[dict[str, int]], bits: str) -> tuple[tuple[float | None, float | None], ...]:
+    shares: list[tuple[float | None, float | None]] = []
+    for counts in found:
+        shots = sum(counts.values())
+        share = counts.get(bits, 0) / shots if shots else None
+        shares.append((share, None if share is None else sqrt(share * (1 - share) / shots)))
+    return tuple(shares)
 
 
 def _row(

@@ -5,6 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import datetime
 
+#: Spaces that Python does not take for printable.
+_SPACES = "\N{NO-BREAK SPACE}\N{NARROW NO-BREAK SPACE}"
+
 
 def align(header: Sequence[str], rows: Sequence[Sequence[str]], right: Sequence[int] = ()) -> str:
     """Return a table with one space-aligned line per row, under `header`; `right` columns end flush."""
@@ -47,7 +50,9 @@ def duration(seconds: float) -> str:
 
 def plain(text: str) -> str:
     """Return `text` without control characters: a label may not move the cursor."""
-    return "".join(char if char.isprintable() else "\N{REPLACEMENT CHARACTER}" for char in text)
+    return "".join(
+        char if char.isprintable() or char in _SPACES else "\N{REPLACEMENT CHARACTER}" for char in text
+    )
 
 
 def age(seconds: float) -> str:

@@ -20,9 +20,9 @@ from qmio_jupyter.notebook import link
 from qmio_jupyter.notebook import run as running
 from qmio_jupyter.notebook.circuits import as_programs
 from qmio_jupyter.notebook.grammar import RunOptions, check_options, convert_value
+from qmio_jupyter.notebook.live.screens import MODES, QuietScreen
 from qmio_jupyter.notebook.options import RUN_OPTIONS
 from qmio_jupyter.notebook.run import Defaults
-from qmio_jupyter.notebook.screen import QuietScreen
 
 if TYPE_CHECKING:
     from qmio_jupyter.client.sync_handle import TaskHandle
@@ -257,8 +257,8 @@ def configure(**settings: Any) -> Defaults:
     Parameters
     ----------
     **settings
-        ``device``, ``shots``, ``timeout`` (seconds), ``quiet`` (bool); None gives one back to the settings
-        file.
+        ``device``, ``shots``, ``timeout`` (seconds), ``quiet`` (bool), ``live`` (how a task is shown while it is
+        under way: ``auto``, ``widget``, ``page`` or ``line``); None gives one back to the settings file.
 
     Raises
     ------
@@ -288,6 +288,14 @@ def _setting(name: str, value: Any) -> Any:
                 hint="See %qpu config.",
             )
         return text == "true"
+    if name == "live":
+        if text not in MODES:
+            raise UsageError(
+                f"live: one of {', '.join(MODES)} is expected, not {value!r}",
+                code="usage.option",
+                hint="See %qpu config.",
+            )
+        return text
     option = next(option for option in RUN_OPTIONS if option.field == name)
     return convert_value(option, str(value))
 

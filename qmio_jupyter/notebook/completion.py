@@ -27,7 +27,7 @@ FRESH_S = 2.0
 #: How long a link of the moment may take; what comes later than `DEADLINE_S` is there for the next Tab.
 PEEK_S = 2.0
 _MAGIC = re.compile(r"^\s*(?:\w+\s*=\s*)?(%%?)qpu(?=\s|$)(.*)$", re.DOTALL)
-_SETTINGS = ("device=", "shots=", "timeout=", "quiet=")
+_SETTINGS = ("device=", "shots=", "timeout=", "quiet=", "live=")
 
 
 class Words:

@@ -21,7 +21,7 @@ from qmio_jupyter.notebook import run as running
 from qmio_jupyter.notebook.binding import evaluate
 from qmio_jupyter.notebook.circuits import as_programs, body_value
 from qmio_jupyter.notebook.grammar import Command, RunOptions, help_text, parse_cell, parse_line
-from qmio_jupyter.notebook.screen import screen_for
+from qmio_jupyter.notebook.live.screens import screen_for
 
 if TYPE_CHECKING:
     from qmio_jupyter.client.sync_handle import TaskHandle
@@ -112,7 +112,7 @@ class QpuMagics(Magics):
     def _follow(
         self, handle: TaskHandle, *, quiet: bool, timeout_s: float | None, cancel: bool = True
     ) -> None:
-        screen = screen_for(self._shell, quiet=quiet)
+        screen = screen_for(self._shell, quiet=quiet, mode=link.defaults().live)
         try:
             running.follow(link.client(), handle, screen, timeout_s=timeout_s, cancel_on_interrupt=cancel)
         except KeyboardInterrupt as stop:

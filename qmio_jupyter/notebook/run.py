@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from qmio_jupyter.client.spec import snapshot_named
-from qmio_jupyter.display.result_page import ended_bundle, result_bundle
+from qmio_jupyter.display.result_page import Bundle, ended_bundle, result_bundle
 from qmio_jupyter.display.sections import check_expect
 from qmio_jupyter.display.status import status_text
 from qmio_jupyter.errors import DeadlineError, GatewayError, QmioError
@@ -21,7 +21,8 @@ from qmio_jupyter.model.program import Program
 from qmio_jupyter.model.task import StalePolicy, TaskOptions, TaskSpec, TaskState
 from qmio_jupyter.notebook.circuits import name_of, to_submission
 from qmio_jupyter.notebook.grammar import RunOptions
-from qmio_jupyter.notebook.status import Bundle, Screen, StatusLine
+from qmio_jupyter.notebook.live.director import Director
+from qmio_jupyter.notebook.live.screens import Screen
 
 if TYPE_CHECKING:
     from qmio_jupyter.client.sync import Client
@@ -44,6 +45,8 @@ class Defaults(msgspec.Struct, frozen=True, kw_only=True):
     shots: int = 1000
     timeout: float | None = None
     quiet: bool = False
+    #: How a task is shown while it is under way; see `notebook.live.screens.screen_for`.
+    live: str = "auto"
 
 
 def submit(
@@ -162,20 +165,20 @@ def follow(
     KeyboardInterrupt
         If the user interrupted.
     """
-    line = StatusLine(screen, time.monotonic)
+    director = Director(screen, time.monotonic, _wall_ms)
     try:
-        _wait(client, handle, line, timeout_s)
+        _wait(client, handle, director, timeout_s)
     except KeyboardInterrupt:
-        line.end(_ended(handle, _interrupted(client, handle, cancel=cancel_on_interrupt)))
+        director.end(_ended(handle, _interrupted(client, handle, cancel=cancel_on_interrupt)))
         raise
     except QmioError:
-        line.end(_ended(handle, f"{status_text(handle.view)}. It goes on: %qpu attach {handle.task_id}"))
+        director.end(_ended(handle, f"{status_text(handle.view)}. It goes on: %qpu attach {handle.task_id}"))
         raise
     if handle.view.state is TaskState.COMPLETED:
-        line.end(completed(client, handle))
+        director.end(completed(client, handle))
         check_expect(handle.result(), handle.about)
         return
-    line.end(_ended(handle, status_text(handle.view)))
+    director.end(_ended(handle, status_text(handle.view)))
     handle.raise_for_state()
 
 
@@ -190,15 +193,19 @@ def completed(client: Client, handle: TaskHandle) -> Bundle:
     return result_bundle(handle.view, result, handle.about)
 
 
+def _wall_ms() -> int:
+    return time.time_ns() // 1_000_000
+
+
 def _ended(handle: TaskHandle, said: str) -> Bundle:
     return ended_bundle(handle.view, handle.partial, handle.about, said)
 
 
-def _wait(client: Client, handle: TaskHandle, line: StatusLine, timeout_s: float | None) -> None:
-    """Wait in short turns, so that a line held back for a moment is still shown."""
+def _wait(client: Client, handle: TaskHandle, director: Director, timeout_s: float | None) -> None:
+    """Wait in short turns, so that what was held back for a moment is still shown."""
     until = None if timeout_s is None else time.monotonic() + timeout_s
     while not handle.done():
-        left = line.next_s() if until is None else min(line.next_s(), until - time.monotonic())
+        left = director.next_s() if until is None else min(director.next_s(), until - time.monotonic())
         if left <= 0:
             raise DeadlineError(
                 f"task {handle.task_id} is {handle.view.state} after {timeout_s:g} s; it goes on",
@@ -207,7 +214,13 @@ def _wait(client: Client, handle: TaskHandle, line: StatusLine, timeout_s: float
         try:
             handle.wait(left)
         except DeadlineError:
-            line.update(status_text(handle.view, connected=client.unreachable_s < SILENT_S))
+            director.update(
+                handle.view,
+                handle.partial,
+                handle.about,
+                seen_s_ago=handle.seen_s_ago,
+                connected=client.unreachable_s < SILENT_S,
+            )
 
 
 def _interrupted(client: Client, handle: TaskHandle, *, cancel: bool) -> str:

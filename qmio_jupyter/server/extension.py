@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import os
+
+from jupyter_core.paths import jupyter_path
 from jupyter_server.extension.application import ExtensionApp
 from traitlets import Float
 
 from qmio_jupyter._version import __version__
+from qmio_jupyter.config import front_end
 from qmio_jupyter.server.handlers import ROUTES
 from qmio_jupyter.server.link import Link
 
@@ -33,6 +37,11 @@ class QmioServer(ExtensionApp):
     )
 
     _link: Link | None = None
+
+    def initialize_settings(self) -> None:
+        """Tell the kernels that this server will start what its pages can show."""
+        if front_end.has_widgets(jupyter_path("labextensions")):
+            front_end.offer_widgets(os.environ)
 
     def initialize_handlers(self) -> None:
         """Add the routes."""

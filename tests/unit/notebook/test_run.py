@@ -22,8 +22,8 @@ class Screen:
     def __init__(self) -> None:
         self.said: list[str] = []
 
-    def line(self, text: str) -> None:
-        self.said.append(text)
+    def show(self, frame: Any) -> None:
+        self.said.append(frame.line)
 
     def final(self, bundle: dict[str, Any]) -> None:
         self.said.append(bundle["text/plain"])

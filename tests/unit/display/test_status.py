@@ -1,8 +1,7 @@
-"""The line that says how a task is, and when it is shown."""
+"""The line that says how a task is."""
 
 from __future__ import annotations
 
-from itertools import pairwise
 from typing import Any
 
 import msgspec
@@ -11,8 +10,6 @@ import pytest
 from qmio_jupyter.display.status import status_text
 from qmio_jupyter.display.text import duration, plain
 from qmio_jupyter.model.task import Estimate, TaskState, TaskView
-from qmio_jupyter.notebook.screen import PlainScreen, QuietScreen, screen_for
-from qmio_jupyter.notebook.status import StatusLine
 
 VIEW = TaskView(
     task_id="t-1",
@@ -119,77 +116,4 @@ def test_duration(seconds: float, said: str) -> None:
 def test_plain() -> None:
     assert plain("Ωk, ü") == "Ωk, ü"
     assert plain("a\rb") == "a\N{REPLACEMENT CHARACTER}b"
-
-
-class Recorder:
-    """A screen and a clock."""
-
-    def __init__(self) -> None:
-        self.now = 100.0
-        self.said: list[tuple[float, str]] = []
-
-    def clock(self) -> float:
-        return self.now
-
-    def line(self, text: str) -> None:
-        self.said.append((round(self.now - 100, 3), text))
-
-    def final(self, bundle: dict[str, Any]) -> None:
-        self.said.append((round(self.now - 100, 3), f"final {bundle['text/plain']}"))
-
-
-def test_a_quick_task_shows_no_line() -> None:
-    screen = Recorder()
-    line = StatusLine(screen, screen.clock)
-    line.update("queued")
-    screen.now += 0.14
-    line.update("running")
-    line.end({"text/plain": "result"})
-    assert screen.said == [(0.14, "final result")]
-
-
-def test_updates_are_throttled_and_the_final_state_is_forced() -> None:
-    screen = Recorder()
-    line = StatusLine(screen, screen.clock)
-    for tick in range(1, 1001):
-        screen.now = 100 + tick / 1000
-        line.update(f"at {tick}")
-    line.end({"text/plain": "result"})
-    times = [at for at, _ in screen.said]
-    assert times[0] == 0.15
-    assert all(b - a >= 0.2 - 1e-9 for a, b in pairwise(times[:-1]))
-    assert 4 <= len(times) <= 6
-    assert screen.said[-1] == (1.0, "final result")
-
-
-def test_what_did_not_change_is_not_shown_again_and_what_was_held_back_is() -> None:
-    screen = Recorder()
-    line = StatusLine(screen, screen.clock)
-    assert line.next_s() == pytest.approx(0.15)
-    screen.now += line.next_s()
-    line.update("a")
-    screen.now += 0.1
-    line.update("b")
-    assert line.next_s() == pytest.approx(0.1)
-    screen.now += line.next_s()
-    line.update("b")
-    screen.now += 0.3
-    line.update("b")
-    assert screen.said == [(0.15, "a"), (0.35, "b")]
-
-
-def test_without_a_kernel_the_line_is_written_once(capsys: pytest.CaptureFixture[str]) -> None:
-    screen = screen_for(object())
-    assert isinstance(screen, PlainScreen)
-    screen.line("first")
-    screen.line("second")
-    screen.final({"text/plain": "result", "text/html": "<b>result</b>"})
-    assert capsys.readouterr().out == "first\nresult\n"
-
-
-def test_quiet_and_no_shell_show_nothing(capsys: pytest.CaptureFixture[str]) -> None:
-    for screen in (screen_for(object(), quiet=True), screen_for(None)):
-        assert isinstance(screen, QuietScreen)
-        screen.line("a")
-        screen.final({"text/plain": "b"})
-    assert capsys.readouterr().out == ""
+    assert plain("10\u202f000") == "10\u202f000"
