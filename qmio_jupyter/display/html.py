@@ -31,8 +31,11 @@ STYLE: Final = (
     ".qmio-page table.qmio-table{margin:2px 0 8px 16px;border-collapse:collapse;font-size:12px}"
     ".qmio-page .qmio-table td,.qmio-page .qmio-table th{padding:1px 12px 1px 0;vertical-align:top;"
     "white-space:pre-wrap;max-width:72ch;overflow-wrap:anywhere}"
+    ".qmio-page .qmio-scroll td,.qmio-page .qmio-scroll th{overflow-wrap:normal}"
     "</style>"
 )
+#: Columns of a table that fits any page.
+_NARROW: Final = 4
 _LEFT: Final = ' style="text-align:left"'
 _RIGHT: Final = ' style="text-align:right"'
 
@@ -85,7 +88,10 @@ def table(
     said = f"<caption{_LEFT}>{esc(caption)}</caption>" if caption else ""
     head = f"<thead>{cells(header, 'col')}</thead>" if any(header) else ""
     body = "".join(cells(row, "row") for row in rows)
-    return f'<table class="qmio-table">{said}{head}<tbody>{body}</tbody></table>'
+    made = f'<table class="qmio-table">{said}{head}<tbody>{body}</tbody></table>'
+    # What may be wider than the page scrolls, and then it must be reachable without a pointer.
+    scrolls = 'class="qmio-scroll" role="group" aria-label="Table" tabindex="0" style="overflow-x:auto"'
+    return f"<div {scrolls}>{made}</div>" if len(header) > _NARROW else made
 
 
 def facts(pairs: Iterable[tuple[str, str]]) -> str:

@@ -11,10 +11,6 @@ from typing import TYPE_CHECKING, Any
 from IPython.core.magic import Magics, line_cell_magic, magics_class, needs_local_scope, no_var_expand
 
 from qmio_jupyter.display import table
-from qmio_jupyter.display.compare import compare_text
-from qmio_jupyter.display.dry_run import dry_run_text
-from qmio_jupyter.display.sections import check_expect
-from qmio_jupyter.display.text import moment
 from qmio_jupyter.errors import UsageError
 from qmio_jupyter.notebook import api, link
 from qmio_jupyter.notebook import run as running
@@ -25,6 +21,7 @@ from qmio_jupyter.notebook.live.screens import screen_for
 
 if TYPE_CHECKING:
     from qmio_jupyter.client.sync_handle import TaskHandle
+    from qmio_jupyter.display.result_page import Bundle
 
 #: The variable that holds the handle of the last task.
 LAST = "_qpu"
@@ -99,6 +96,8 @@ class QpuMagics(Magics):
             found = running.estimate(link.client(), programs, asked, defaults, values)
             if asked.out is not None:
                 self._shell.user_ns[asked.out] = found
+            from qmio_jupyter.display.dry_run import dry_run_text
+
             screen_for(self._shell, quiet=quiet).final({"text/plain": dry_run_text(found)})
             return None
         handle = running.submit(link.client(), programs, asked, defaults, values)
@@ -140,13 +139,12 @@ class QpuMagics(Magics):
 
     def _do_status(self, values: Mapping[str, Any]) -> None:
         if values["task"] is not None:
-            return self._show(table.task_text(api.task_view(values["task"])))
+            return self._put(_pages().task_bundle(api.task_view(values["task"]), now_ms=running.wall_ms()))
         live = [view for view in api.tasks(100) if not view.state.is_final]
-        text = table.gateway_text(api.gateway())
-        return self._show(f"{text}\n\n{table.tasks_text(live)}" if live else text)
+        return self._put(_pages().gateway_bundle(api.gateway(), live))
 
     def _do_tasks(self, values: Mapping[str, Any]) -> None:
-        self._show(table.tasks_text(api.tasks(values["limit"] or 20, state=values["state"])))
+        self._put(_pages().tasks_bundle(api.tasks(values["limit"] or 20, state=values["state"])))
 
     def _do_attach(self, values: Mapping[str, Any]) -> None:
         handle = api.attach(values["task"], expect=values["expect"])
@@ -154,29 +152,34 @@ class QpuMagics(Magics):
         self._follow(handle, quiet=False, timeout_s=None, cancel=False)
 
     def _do_cancel(self, values: Mapping[str, Any]) -> None:
-        self._show(table.tasks_text(api.cancel(values["task"])))
+        self._put(_pages().tasks_bundle(api.cancel(values["task"])))
 
     def _do_result(self, values: Mapping[str, Any]) -> None:
         handle = api.result(values["task"], expect=values["expect"])
         self._keep(handle, values["out"])
-        screen_for(self._shell).final(running.completed(link.client(), handle))
-        check_expect(handle.result(), handle.about)
+        self._put(running.completed(link.client(), handle))
+        running.check_expect(handle)
 
     def _do_devices(self, _values: Mapping[str, Any]) -> None:
-        self._show(table.devices_text(api.devices()))
+        self._put(_pages().devices_bundle(api.devices()))
 
     def _do_device(self, values: Mapping[str, Any]) -> None:
-        self._show(table.device_text(api.device(values["device"])))
+        view = api.device(values["device"])
+        snapshot = None if view.snapshot_id is None else link.client().snapshot(view.snapshot_id)
+        self._put(
+            _pages().device_bundle(view, snapshot, quantity=values["quantity"], now_ms=running.wall_ms())
+        )
 
     def _do_calibration(self, values: Mapping[str, Any]) -> None:
         snapshot = api.snapshot(values["device"])
-        self._show(
-            f"snapshot {snapshot.snapshot_id} of {snapshot.device}, taken {moment(snapshot.taken_ms)}\n"
-            f"{len(snapshot.data)} bytes: qmio_jupyter.snapshot({snapshot.device!r}).data"
+        self._put(
+            _pages().calibration_bundle(snapshot, quantity=values["quantity"], now_ms=running.wall_ms())
         )
 
     def _do_compare(self, values: Mapping[str, Any]) -> None:
         handles = api.compare(*values["tasks"])
+        from qmio_jupyter.display.compare import compare_text
+
         self._show(compare_text([h.view for h in handles], [h.result() for h in handles]))
 
     def _do_replay(self, values: Mapping[str, Any]) -> None:
@@ -186,7 +189,7 @@ class QpuMagics(Magics):
         api.verify(values["task"])
 
     def _do_session(self, _values: Mapping[str, Any]) -> None:
-        self._show(table.session_text(api.session()))
+        self._put(_pages().session_bundle(api.session()))
 
     def _do_config(self, values: Mapping[str, Any]) -> None:
         found = api.configure(**dict(values["settings"]))
@@ -195,7 +198,17 @@ class QpuMagics(Magics):
         )
 
     def _show(self, text: str) -> None:
-        screen_for(self._shell).final({"text/plain": text})
+        self._put({"text/plain": text})
+
+    def _put(self, bundle: Bundle) -> None:
+        screen_for(self._shell).final(bundle)
+
+
+def _pages() -> Any:
+    """Return the pages of tables: loaded when the first one is shown."""
+    from qmio_jupyter.display import table_page
+
+    return table_page
 
 
 def _said(value: Any) -> str:

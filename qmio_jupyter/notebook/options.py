@@ -10,6 +10,7 @@ from typing import Any
 
 import msgspec
 
+from qmio_jupyter.drawing.chip_values import QUANTITIES
 from qmio_jupyter.model.task import StalePolicy, TaskState
 from qmio_jupyter.notebook.values import (
     one_of,
@@ -92,6 +93,14 @@ SNAPSHOT = Option(
     help="Bind this snapshot instead of the device's current one.",
 )
 
+QUANTITY = Option(
+    field="quantity",
+    flags=("--quantity",),
+    metavar="QUANTITY",
+    convert=one_of(*QUANTITIES),
+    choices=tuple(QUANTITIES),
+    help=f"What the map's qubits are coloured by: {', '.join(QUANTITIES)}. Couplings are by two-qubit error.",
+)
 EXPECT = Option(
     field="expect",
     flags=("--expect",),
@@ -306,12 +315,14 @@ SUBCOMMANDS: tuple[Subcommand, ...] = (
         options=(OUT, EXPECT, HELP),
     ),
     Subcommand(word="devices", help="List the devices you may use.", options=(HELP,)),
-    Subcommand(word="device", help="Show one device in full.", arguments=(_DEVICE,), options=(HELP,)),
+    Subcommand(
+        word="device", help="Show one device in full.", arguments=(_DEVICE,), options=(QUANTITY, HELP)
+    ),
     Subcommand(
         word="calibration",
-        help="Show a device's current calibration.",
+        help="Show a device's current calibration as a map of its chip.",
         arguments=(_DEVICE,),
-        options=(HELP,),
+        options=(QUANTITY, HELP),
     ),
     Subcommand(
         word="compare",

@@ -10,8 +10,6 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from qmio_jupyter.client.spec import snapshot_named
-from qmio_jupyter.display.result_page import Bundle, ended_bundle, result_bundle
-from qmio_jupyter.display.sections import check_expect
 from qmio_jupyter.display.status import status_text
 from qmio_jupyter.errors import DeadlineError, GatewayError, QmioError
 from qmio_jupyter.model.device import DeviceView
@@ -21,12 +19,13 @@ from qmio_jupyter.model.program import Program
 from qmio_jupyter.model.task import StalePolicy, TaskOptions, TaskSpec, TaskState
 from qmio_jupyter.notebook.circuits import name_of, to_submission
 from qmio_jupyter.notebook.grammar import RunOptions
-from qmio_jupyter.notebook.live.director import Director
 from qmio_jupyter.notebook.live.screens import Screen
 
 if TYPE_CHECKING:
     from qmio_jupyter.client.sync import Client
     from qmio_jupyter.client.sync_handle import TaskHandle
+    from qmio_jupyter.display.result_page import Bundle
+    from qmio_jupyter.notebook.live.director import Director
 
 #: How long an interrupted cell waits for its task to end.
 CANCEL_S = 2.0
@@ -165,7 +164,10 @@ def follow(
     KeyboardInterrupt
         If the user interrupted.
     """
-    director = Director(screen, time.monotonic, _wall_ms)
+    # Loaded while the task is on its way: `%load_ext` and submitting need nothing of it.
+    from qmio_jupyter.notebook.live.director import Director
+
+    director = Director(screen, time.monotonic, wall_ms)
     try:
         _wait(client, handle, director, timeout_s)
     except KeyboardInterrupt:
@@ -176,14 +178,29 @@ def follow(
         raise
     if handle.view.state is TaskState.COMPLETED:
         director.end(completed(client, handle))
-        check_expect(handle.result(), handle.about)
+        check_expect(handle)
         return
     director.end(_ended(handle, status_text(handle.view)))
     handle.raise_for_state()
 
 
+def check_expect(handle: TaskHandle) -> None:
+    """Refuse expectation values that were asked of a completed task and that it cannot have.
+
+    Raises
+    ------
+    UsageError
+        Naming the bit that is not there.
+    """
+    from qmio_jupyter.display import sections
+
+    sections.check_expect(handle.result(), handle.about)
+
+
 def completed(client: Client, handle: TaskHandle) -> Bundle:
     """Return what to show of a completed task."""
+    from qmio_jupyter.display.result_page import result_bundle
+
     result = handle.result()
     snapshot_id = handle.view.snapshot_id
     if snapshot_id is not None and client.snapshots_seen.taken_ms(snapshot_id) is None:
@@ -193,11 +210,14 @@ def completed(client: Client, handle: TaskHandle) -> Bundle:
     return result_bundle(handle.view, result, handle.about)
 
 
-def _wall_ms() -> int:
+def wall_ms() -> int:
+    """Return the date in ms, as snapshots have it."""
     return time.time_ns() // 1_000_000
 
 
 def _ended(handle: TaskHandle, said: str) -> Bundle:
+    from qmio_jupyter.display.result_page import ended_bundle
+
     return ended_bundle(handle.view, handle.partial, handle.about, said)
 
 

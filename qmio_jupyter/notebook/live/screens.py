@@ -4,21 +4,20 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Sequence
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
-import msgspec
-
-from qmio_jupyter.display.moment import Moment
-from qmio_jupyter.display.moment_page import moment_page
-from qmio_jupyter.display.result_page import Bundle
-from qmio_jupyter.drawing.picture import Drawing
 from qmio_jupyter.notebook.live import front
+
+if TYPE_CHECKING:
+    from qmio_jupyter.display.moment import Moment
+    from qmio_jupyter.display.result_page import Bundle
+    from qmio_jupyter.drawing.picture import Drawing
 
 #: How a cell may be shown: see `screen_for`.
 MODES = ("auto", "widget", "page", "line")
 
 
-class Frame(msgspec.Struct, frozen=True):
+class Frame(NamedTuple):
     """One state of the live view."""
 
     moment: Moment
@@ -113,6 +112,8 @@ class WidgetScreen:
 
 
 def _bundle(frame: Frame, *, is_live: bool) -> Bundle:
+    from qmio_jupyter.display.moment_page import moment_page
+
     return {
         "text/plain": frame.line,
         "text/html": moment_page(frame.moment, frame.drawings, is_live=is_live),

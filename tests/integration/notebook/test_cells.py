@@ -227,6 +227,20 @@ def test_compare_two_tasks(kernel: Any) -> None:
     assert "distance from A" in kernel.run(f"%qpu compare {ids}").ok().text
 
 
+def test_a_device_and_its_calibration_show_the_chip(kernel: Any) -> None:
+    for line in ("%qpu device fake-qmio --quantity t2", "%qpu calibration fake-qmio"):
+        shown = kernel.run(line).ok().outputs[-1]["data"]
+        assert shown["text/html"].count("<area") == 32 + 33
+        assert (
+            kernel.value("__import__('qmio_jupyter').device('fake-qmio').snapshot_id") in shown["text/plain"]
+        )
+    for line in ("%qpu tasks", "%qpu status", "%qpu devices", "%qpu device ideal", "%qpu session"):
+        shown = kernel.run(line).ok().outputs[-1]["data"]
+        assert "<table" in shown["text/html"]
+    refused = kernel.run("%qpu calibration --quantity t3")
+    assert "one of t1, t2, readout" in refused.errors[0]["traceback"][0]
+
+
 def test_the_users_own_error_is_her_own_traceback(kernel: Any) -> None:
     outcome = kernel.run("%%qpu\ndef f():\n    return 1 / 0\nf()\n")
     (error,) = outcome.errors
