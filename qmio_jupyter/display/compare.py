@@ -1,70 +1,186 @@
-"""Several results side by side, and how far they are from each other. Pure."""
+"""Several results over each other, the ideal distribution with them, and how far apart they are. Pure."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 
-from qmio_jupyter.display.result_text import MOST_OUTCOMES
-from qmio_jupyter.display.text import align
+import msgspec
+
+from qmio_jupyter.display import html
+from qmio_jupyter.display.result_page import Bundle
+from qmio_jupyter.display.result_text import MOST_OUTCOMES, SHORT
+from qmio_jupyter.display.text import align, plain
+from qmio_jupyter.drawing.distances import hellinger_fidelity, sampling_tvd, tvd
+from qmio_jupyter.drawing.html import figure
+from qmio_jupyter.drawing.overlay import Series, overlay
+from qmio_jupyter.drawing.picture import Drawing
+from qmio_jupyter.drawing.style import SERIES
+from qmio_jupyter.errors import UsageError
 from qmio_jupyter.model.result import TaskResult, outcomes
 from qmio_jupyter.model.task import TaskView
 
+#: Circuits and bindings that are shown one by one.
+MOST_BLOCKS = 8
+#: Height of a picture, px: the legend has a line for each series.
+_HEIGHT = 250
+_LINE = 17
 
-def compare_text(views: Sequence[TaskView], results: Sequence[TaskResult]) -> str:
-    """Return the shares of the outcomes of several tasks side by side, and the distances from the first."""
-    columns = [_shares(result) for result in results]
-    keys = sorted({key for column in columns for key in column})
-    most = sorted(keys, key=lambda key: -max(column.get(key, 0.0) for column in columns))[:MOST_OUTCOMES]
-    rows = [
-        [
-            *_place(key, results),
-            *(f"{100 * column[key]:.1f} %" if key in column else "-" for column in columns),
-        ]
-        for key in keys
-        if key in most
+#: Outcomes with their probabilities.
+Ideal = Sequence[tuple[str, float]]
+
+
+class Compared(msgspec.Struct, frozen=True):
+    """One circuit under one binding."""
+
+    title: str
+    #: By task, in order: ``[(bitstring, count), ...]``.
+    pairs: tuple[list[tuple[str, int]], ...]
+    ideal: Ideal | None
+
+    def shares(self) -> list[dict[str, float]]:
+        """Return the shares of each task, then those of the ideal distribution."""
+        found = [{bits: float(count) for bits, count in pairs} for pairs in self.pairs]
+        return [_normalised(one) for one in (*found, *([dict(self.ideal)] if self.ideal is not None else []))]
+
+
+def places(results: Sequence[TaskResult]) -> list[tuple[int, int]]:
+    """Return the (item, binding) that all results have, at most `MOST_BLOCKS`.
+
+    Raises
+    ------
+    UsageError
+        If there is none with as many classical bits everywhere.
+    """
+    found = [
+        (item, binding)
+        for item in range(min(len(result.items) for result in results))
+        if len({result.items[item].n_bits for result in results}) == 1
+        for binding in range(min(len(result.items[item].bindings) for result in results))
     ]
-    header = ("item", "outcome", *(chr(ord("A") + i % 26) for i in range(len(views))))
-    legend = align(
-        ("", "task", "device", "shots", "distance from A"),
-        [
-            (
-                chr(ord("A") + i % 26),
-                view.task_id,
-                view.device,
-                str(result.shots_done),
-                f"{_distance(columns[0], columns[i]):.4f}",
-            )
-            for i, (view, result) in enumerate(zip(views, results, strict=True))
-        ],
-        right=(3, 4),
-    )
-    text = align(header, rows, right=tuple(range(2, len(header))))
-    if len(keys) > len(rows):
-        text += f"\n... and {len(keys) - len(rows)} more outcomes"
-    return f"{legend}\n\n{text}"
+    if not found:
+        raise UsageError(
+            "the tasks measured different numbers of bits, so there is nothing to compare",
+            hint="Compare tasks of the same program.",
+        )
+    return found[:MOST_BLOCKS]
 
 
-#: Item, binding, bitstring.
-_Key = tuple[int, int, str]
+def compared(
+    results: Sequence[TaskResult], where: Sequence[tuple[int, int]], ideals: Sequence[Ideal | None]
+) -> list[Compared]:
+    """Return what is compared at each place."""
+    many_items = len({item for item, _ in where}) > 1
+    many_bindings = len({binding for _, binding in where}) > 1
+    blocks = []
+    for (item, binding), ideal in zip(where, ideals, strict=True):
+        words = [f"circuit {item + 1}"] if many_items else []
+        words += [f"binding {binding + 1}"] if many_bindings else []
+        pairs = tuple(outcomes(result.items[item], binding) for result in results)
+        blocks.append(Compared(", ".join(words), pairs, ideal))
+    return blocks
 
 
-def _shares(result: TaskResult) -> dict[_Key, float]:
-    found: dict[_Key, float] = {}
-    for i, item in enumerate(result.items):
-        for b in range(len(item.bindings)):
-            pairs = outcomes(item, b)
-            shots = sum(count for _, count in pairs) or 1
-            found.update({(i, b, bits): count / shots for bits, count in pairs})
-    return found
+def compare_bundle(views: Sequence[TaskView], blocks: Sequence[Compared]) -> Bundle:
+    """Return the comparison as text, and as pictures with tables."""
+    return {"text/plain": compare_text(views, blocks), "text/html": _page(views, blocks)}
 
 
-def _place(key: _Key, results: Sequence[TaskResult]) -> tuple[str, str]:
-    item, binding, bits = key
-    many = any(len(one.items) > 1 or any(len(i.bindings) > 1 for i in one.items) for one in results)
-    return (f"{item}/{binding}" if many else "", bits)
+def compare_text(views: Sequence[TaskView], blocks: Sequence[Compared]) -> str:
+    """Return the tasks' names, then for each circuit and binding distances and shares side by side."""
+    parts = [align(("", "task", "device", "snapshot", "label"), _tasks(views))]
+    for block in blocks:
+        header, rows = distances(views, block)
+        title = f"{plain(block.title)}:\n" if block.title else ""
+        parts.append(title + align(header, rows, right=range(1, len(header))))
+        header, rows, more = shares(views, block)
+        text = align(header, rows, right=range(1, len(header)))
+        parts.append(text + (f"\n... and {more} more outcomes" if more else ""))
+    return "\n\n".join(parts)
 
 
-def _distance(first: dict[_Key, float], second: dict[_Key, float]) -> float:
-    """Return the total variation distance, averaged over items and bindings."""
-    blocks = len({key[:2] for key in (*first, *second)}) or 1
-    return sum(abs(first.get(key, 0.0) - second.get(key, 0.0)) for key in {*first, *second}) / 2 / blocks
+def names_of(views: Sequence[TaskView], block: Compared) -> list[str]:
+    """Return what the series are called: A, B, ..., ideal."""
+    letters = [chr(ord("A") + index % 26) for index in range(len(views))]
+    return [*letters, *(["ideal"] if block.ideal is not None else [])]
+
+
+def distances(views: Sequence[TaskView], block: Compared) -> tuple[list[str], list[list[str]]]:
+    """Return the distances from the ideal distribution, or from the first task where there is none.
+
+    Beside the total variation distance stands what the shots alone are expected to give, were both the same.
+    """
+    names, found = names_of(views, block), block.shares()
+    reference = len(found) - 1 if block.ideal is not None else 0
+    header = ["", "shots", f"TVD from {names[reference]}", "by shots alone", "Hellinger fidelity"]
+    rows = []
+    for index, name in enumerate(names[: len(views)]):
+        shots = sum(count for _, count in block.pairs[index])
+        row = [name, str(shots)]
+        if index == reference or not found[index] or not found[reference]:
+            rows.append([*row, "", "", ""])
+            continue
+        others = 0 if block.ideal is not None else sum(count for _, count in block.pairs[reference])
+        rows.append(
+            [
+                *row,
+                f"{tvd(found[index], found[reference]):.4f}",
+                f"{sampling_tvd(found[reference], shots, others):.4f}",
+                f"{hellinger_fidelity(found[index], found[reference]):.4f}",
+            ]
+        )
+    return header, rows
+
+
+def shares(views: Sequence[TaskView], block: Compared) -> tuple[list[str], list[list[str]], int]:
+    """Return header and rows of the shares of outcomes that are frequent anywhere, and how many are left out."""
+    found = block.shares()
+    highest = {
+        bits: max(one.get(bits, 0.0) for one in found) for bits in {bits for one in found for bits in one}
+    }
+    kept = sorted(sorted(highest), key=lambda bits: -highest[bits])[:MOST_OUTCOMES]
+    rows = [
+        [bits or "(no bits)", *(f"{100 * one[bits]:.1f} %" if bits in one else "-" for one in found)]
+        for bits in sorted(kept)
+    ]
+    return ["outcome", *names_of(views, block)], rows, len(highest) - len(kept)
+
+
+def _page(views: Sequence[TaskView], blocks: Sequence[Compared]) -> str:
+    parts = [html.table(("", "task", "device", "snapshot", "label"), _tasks(views))]
+    for block in blocks:
+        if block.title:
+            parts.append(html.line(f"<b>{html.esc(block.title)}</b>", kind="head"))
+        if len(views) <= SERIES:
+            parts.append(figure(_overlay(views, block)))
+        header, rows = distances(views, block)
+        parts.append(html.table(header, rows, right=range(1, len(header))))
+        header, rows, more = shares(views, block)
+        left_out = html.line(html.soft(f"and {more} more outcomes")) if more else ""
+        parts.append(
+            html.details("Outcomes", html.table(header, rows, right=range(1, len(header))) + left_out)
+        )
+    return html.page(*parts)
+
+
+def _overlay(views: Sequence[TaskView], block: Compared) -> Drawing:
+    names = names_of(views, block)
+    series = [
+        Series(name=f"{name} {view.label or view.device}".strip(), pairs=pairs)
+        for name, view, pairs in zip(names, views, block.pairs, strict=False)
+    ]
+    if block.ideal is not None:
+        series.append(Series(name="ideal", probabilities=block.ideal, is_ideal=True))
+    reference = len(series) - 1 if block.ideal is not None else 0
+    return overlay(series, reference=reference, height=_HEIGHT + _LINE * len(series))
+
+
+def _tasks(views: Sequence[TaskView]) -> list[list[str]]:
+    return [
+        [chr(ord("A") + index % 26), view.task_id, view.device, (view.snapshot_id or "")[:SHORT], view.label]
+        for index, view in enumerate(views)
+    ]
+
+
+def _normalised(values: dict[str, float]) -> dict[str, float]:
+    total = sum(values.values())
+    return {bits: value / total for bits, value in values.items()} if total else {}

@@ -10,7 +10,7 @@ import difflib
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from qmio_jupyter.errors import NotYetError, UsageError
+from qmio_jupyter.errors import NotYetError, ProgramError, UsageError
 from qmio_jupyter.model.access import Session
 from qmio_jupyter.model.device import DeviceView, Snapshot
 from qmio_jupyter.model.dry_run import DryRun
@@ -239,6 +239,31 @@ def compare(*tasks: str) -> tuple[TaskHandle, ...]:
     if len(tasks) < 2:
         raise UsageError("two tasks or more are needed to compare", hint="Give their ids.")
     return tuple(result(task) for task in tasks)
+
+
+def ideals(
+    handles: Sequence[TaskHandle], where: Sequence[tuple[int, int]]
+) -> list[Sequence[tuple[str, float]]]:
+    """Return the ideal distribution at each (item, binding), of the first task whose program this kernel knows.
+
+    Raises
+    ------
+    ProgramError
+        Where it cannot be computed here.
+    """
+    from qmio_jupyter.notebook.ideal import ideal_of
+    from qmio_jupyter.notebook.known import KNOWN
+
+    for handle in handles:
+        submitted = KNOWN.get(handle.task_id)
+        if submitted is not None:
+            items = handle.result().items
+            return [ideal_of(submitted, items[item], item, binding) for item, binding in where]
+    raise ProgramError(
+        "the ideal distribution cannot be computed here: this kernel has submitted none of these tasks",
+        hint="Run the program with --ideal, and compare with that task.",
+        code="program.unsupported",
+    )
 
 
 def replay(task: str, *, snapshot: str | None = None) -> TaskHandle:  # noqa: ARG001

@@ -177,10 +177,14 @@ class QpuMagics(Magics):
         )
 
     def _do_compare(self, values: Mapping[str, Any]) -> None:
-        handles = api.compare(*values["tasks"])
-        from qmio_jupyter.display.compare import compare_text
+        from qmio_jupyter.display import compare
 
-        self._show(compare_text([h.view for h in handles], [h.result() for h in handles]))
+        handles = api.compare(*values["tasks"])
+        results = [handle.result() for handle in handles]
+        where = compare.places(results)
+        ideals = api.ideals(handles, where) if values["ideal"] else [None] * len(where)
+        blocks = compare.compared(results, where, ideals)
+        self._put(compare.compare_bundle([handle.view for handle in handles], blocks))
 
     def _do_replay(self, values: Mapping[str, Any]) -> None:
         api.replay(values["task"], snapshot=values["snapshot"])

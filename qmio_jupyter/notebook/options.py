@@ -93,6 +93,11 @@ SNAPSHOT = Option(
     help="Bind this snapshot instead of the device's current one.",
 )
 
+IDEAL = Option(
+    field="ideal",
+    flags=("--ideal",),
+    help="With the ideal distribution, computed by Qiskit here: of a program of this notebook, of few qubits.",
+)
 QUANTITY = Option(
     field="quantity",
     flags=("--quantity",),
@@ -326,7 +331,7 @@ SUBCOMMANDS: tuple[Subcommand, ...] = (
     ),
     Subcommand(
         word="compare",
-        help="Put the counts of several tasks side by side.",
+        help="Lay the counts of several tasks over each other, and say how far apart they are.",
         arguments=(
             Argument(
                 field="tasks",
@@ -337,7 +342,7 @@ SUBCOMMANDS: tuple[Subcommand, ...] = (
                 help="Two or more tasks' ids.",
             ),
         ),
-        options=(HELP,),
+        options=(IDEAL, HELP),
     ),
     Subcommand(
         word="replay",

@@ -19,6 +19,7 @@ from qmio_jupyter.model.program import Program
 from qmio_jupyter.model.task import StalePolicy, TaskOptions, TaskSpec, TaskState
 from qmio_jupyter.notebook.circuits import name_of, to_submission
 from qmio_jupyter.notebook.grammar import RunOptions
+from qmio_jupyter.notebook.known import KNOWN
 from qmio_jupyter.notebook.live.screens import Screen
 
 if TYPE_CHECKING:
@@ -68,6 +69,7 @@ def submit(
     task_id = mint_task_id()
     try:
         handle = client.submit(spec, sent, task_id=task_id)
+        KNOWN.keep(task_id, spec, sent)
         handle.describe(names=[name_of(one) for one in programs], expect=asked.expect)
         return handle
     except KeyboardInterrupt:

@@ -224,7 +224,10 @@ def test_compare_two_tasks(kernel: Any) -> None:
     kernel.run(QASM3.replace("-o r", "-o a")).ok()
     kernel.run(QASM3.replace("-o r", "-o b")).ok()
     ids = f"{kernel.value('a.task_id')} {kernel.value('b.task_id')}"
-    assert "distance from A" in kernel.run(f"%qpu compare {ids}").ok().text
+    assert "TVD from A" in kernel.run(f"%qpu compare {ids}").ok().text
+    shown = kernel.run(f"%qpu compare {ids} --ideal").ok().outputs[-1]["data"]
+    assert re.search(r"^A +1000 +0\.\d{4} +0\.\d{4} +0\.\d{4}$", shown["text/plain"], re.MULTILINE)
+    assert shown["text/html"].count("<img") == 1
 
 
 def test_a_device_and_its_calibration_show_the_chip(kernel: Any) -> None:

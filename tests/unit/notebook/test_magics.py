@@ -19,6 +19,7 @@ from qmio_jupyter.errors import (
 )
 from qmio_jupyter.model.task import StalePolicy, TaskState
 from qmio_jupyter.notebook import link
+from qmio_jupyter.notebook.known import KNOWN
 
 BELL = (
     'OPENQASM 3.0;\ninclude "stdgates.inc";\nqubit[2] q;\nbit[2] c;\n'
@@ -395,7 +396,13 @@ def test_compare(shell: Any, fake: Any, two_tasks: list[str], capsys: pytest.Cap
     fake.complete(two_tasks[1])
     out = shown(shell, capsys, f"%qpu compare {two_tasks[0]} {two_tasks[1]}")
     assert re.search(r"^ *00 +50\.0 % +50\.0 %$", out, re.MULTILINE)
-    assert "0.0000" in out
+    assert re.search(r"^B +\d+ +0\.0000 ", out, re.MULTILINE)
+    out = shown(shell, capsys, f"%qpu compare {two_tasks[0]} {two_tasks[1]} --ideal")
+    assert "TVD from ideal" in out
+    assert re.search(r"^ *00 +50\.0 % +50\.0 % +50\.0 %$", out, re.MULTILINE)
+    KNOWN.__init__()
+    text = refused(shell, f"%qpu compare {two_tasks[0]} {two_tasks[1]} --ideal", ProgramError)
+    assert "this kernel has submitted none of these tasks" in text
 
 
 @pytest.mark.parametrize("line", ["replay t-1", "replay t-1 --snapshot abcdef", "verify t-1"])
