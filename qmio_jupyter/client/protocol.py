@@ -394,14 +394,14 @@ class ClientProtocol:
             why, at = self._refusal
             if now_s - at < REFUSED_S:
                 return AuthError(
-                    f"no link within {request.wait_s:g} s ({tag}): the handshake failed with {why}",
+                    f"no link within {request.wait_s:.3g} s ({tag}): the handshake failed with {why}",
                     hint="Its server key is another, or this key is not enrolled: see `jupyter qmio doctor`, and "
                     "take the gateway's present connection file.",
                     retryable=True,
                 )
         where = "the gateway did not answer" if self._phase is _Phase.READY else "no gateway could be reached"
         return DeadlineError(
-            f"{where} within {request.wait_s:g} s ({tag})",
+            f"{where} within {request.wait_s:.3g} s ({tag})",
             hint="Check `jupyter qmio status`; accepted tasks go on.",
         )
 

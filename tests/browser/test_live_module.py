@@ -250,13 +250,31 @@ def test_cancel_asks_the_server_once_with_its_token(page: Page) -> None:
     assert cancel[2]["x-xsrftoken"] == "2|a|b"
 
 
-def test_a_refusal_is_told_and_the_button_is_there_again(page: Page) -> None:
-    refusal = {"code": "gateway", "message": "No gateway answers.", "hint": "Start one."}
+@pytest.mark.parametrize("message", ["No gateway answers.", "No gateway answers"])
+def test_a_refusal_is_told_and_the_button_is_there_again(page: Page, message: str) -> None:
+    refusal = {"code": "gateway", "message": message, "hint": "Start one."}
     live = Live(page, answer=(503, refusal))
     live.show()
     page.get_by_role("button", name="Cancel task").click()
-    expect(page.locator(".qmio-note")).to_have_text("No gateway answers. Start one.")
+    note = page.get_by_role("alert")
+    expect(note).to_have_text("No gateway answers. Start one.")
     expect(page.get_by_role("button", name="Cancel task")).to_be_enabled()
+
+
+def test_a_long_refusal_can_be_read_to_its_end(page: Page) -> None:
+    refusal = {"code": "gateway", "message": "No gateway answers", "hint": "Start one, or wait. " * 20}
+    page.set_viewport_size({"width": 400, "height": 700})
+    live = Live(page, answer=(503, refusal))
+    live.show()
+    page.get_by_role("button", name="Cancel task").click()
+    note = page.get_by_role("alert")
+    expect(note).to_contain_text("Start one")
+    assert note.evaluate(
+        "note => [note.scrollWidth - note.clientWidth, note.scrollHeight - note.clientHeight]"
+    ) == [
+        0,
+        0,
+    ]
 
 
 @pytest.mark.parametrize("health", [404, 403, None])

@@ -226,7 +226,8 @@ async function cancelTask(taskId) {
     const answer = await ask(jupyterServer(), `tasks/${encodeURIComponent(taskId)}/cancel`, "POST");
     if (answer.ok) return "";
     const { message, hint } = await answer.json();
-    return [message, hint].filter(Boolean).join(" ") || `Not cancelled: the server answers ${answer.status}.`;
+    const what = message && hint && !/[.!?]$/.test(message) ? `${message}.` : message;
+    return [what, hint].filter(Boolean).join(" ") || `Not cancelled: the server answers ${answer.status}.`;
   } catch {
     return `Not cancelled: the Jupyter server does not answer. Interrupt the kernel, or run %qpu cancel ${taskId}.`;
   }
@@ -330,6 +331,10 @@ export function createView(el, { cancel = cancelTask, isCancellable = canCancel 
     setAttribute(bar, "aria-valuenow", String(moment.done));
     setAttribute(bar, "aria-valuetext", moment.progress);
     fill.style.transform = `scaleX(${moment.asked ? Math.min(1, moment.done / moment.asked) : 0})`;
+    // What the server refuses is told whole, and aloud: the user has just asked for it.
+    note.classList.toggle("qmio-whole", refusal !== "");
+    setAttribute(note, "role", refusal ? "alert" : "note");
+    setAttribute(note, "title", refusal || moment.note);
     say(note, refusal || moment.note);
     say(identity, moment.task_id);
     drawings.forEach((drawing, index) => {
