@@ -340,3 +340,11 @@ def test_a_narrow_page_scales_the_picture(page: Page, scheme: Any) -> None:
     assert bar is not None
     assert abs(over["x"] - bar["x"]) < 1.5
     assert page.evaluate("() => document.documentElement.scrollWidth") <= 360
+    # What is said of a bar that was scrolled to is said where it is.
+    frame.evaluate("frame => { frame.scrollLeft = frame.scrollWidth; }")
+    live.spot("10").hover()
+    tip = page.locator(".qmio-tip").bounding_box()
+    near = live.spot("10").bounding_box()
+    assert tip is not None
+    assert near is not None
+    assert tip["x"] <= near["x"] + near["width"] / 2 <= tip["x"] + tip["width"]

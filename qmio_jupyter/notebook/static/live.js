@@ -296,7 +296,7 @@ export function createView(el, { cancel = cancelTask, isCancellable = canCancel 
     const place = root.getBoundingClientRect();
     const room = place.width - tip.offsetWidth;
     const middle = spot.left + spot.width / 2 - place.left - tip.offsetWidth / 2;
-    tip.style.left = `${Math.max(0, Math.min(room, middle))}px`;
+    tip.style.left = `${Math.max(0, Math.min(room, middle)) + root.scrollLeft}px`;
     tip.style.top = `${spot.top - place.top - tip.offsetHeight - 2}px`;
   };
 
