@@ -18,6 +18,7 @@ from qmio_jupyter.notebook.binding import evaluate
 from qmio_jupyter.notebook.circuits import as_programs, body_value
 from qmio_jupyter.notebook.grammar import Command, RunOptions, help_text, parse_cell, parse_line
 from qmio_jupyter.notebook.live.screens import screen_for
+from qmio_jupyter.notebook.values import task_in
 
 if TYPE_CHECKING:
     from qmio_jupyter.client.sync_handle import TaskHandle
@@ -127,14 +128,19 @@ class QpuMagics(Magics):
     # ------------------------------------------------------------ subcommands
 
     def _line(self, command: Command, local_ns: Mapping[str, Any]) -> TaskHandle | None:
+        namespace = {**self._shell.user_ns, **local_ns}
         if command.word == "run":
-            namespace = {**self._shell.user_ns, **local_ns}
             name = command.values["variable"]
             if name not in namespace:
                 raise UsageError(f"%qpu run: there is no variable {name}", hint="Define it in a cell above.")
             return self._run(namespace[name], command.run, namespace, f"the variable {name}")
+        values = dict(command.values)
+        if values.get("task") is not None:
+            values["task"] = task_in(values["task"], namespace)
+        if "tasks" in values:
+            values["tasks"] = [task_in(one, namespace) for one in values["tasks"]]
         act = getattr(self, f"_do_{command.word}")
-        act(command.values)
+        act(values)
         return None
 
     def _do_status(self, values: Mapping[str, Any]) -> None:

@@ -234,7 +234,11 @@ RUN_OPTIONS: tuple[Option, ...] = (
 # ---------------------------------------------------------------- the subcommands
 
 _TASK = Argument(
-    field="task", metavar="ID", convert=to_task, dynamic="tasks", help="A task's id, or its beginning."
+    field="task",
+    metavar="ID",
+    convert=to_task,
+    dynamic="tasks",
+    help="A task's id, its beginning, or its variable.",
 )
 _ATTACHED = Argument(
     field="task",
@@ -242,7 +246,7 @@ _ATTACHED = Argument(
     convert=to_task,
     choices=("last",),
     dynamic="tasks",
-    help="A task's id, its beginning, or last.",
+    help="A task's id, its beginning, its variable, or last.",
 )
 _DEVICE = Argument(
     field="device", metavar="NAME", count="?", convert=to_device, dynamic="devices", help="A device."
@@ -308,7 +312,7 @@ SUBCOMMANDS: tuple[Subcommand, ...] = (
                 convert=to_cancelled,
                 choices=("all",),
                 dynamic="tasks",
-                help="A task's id, its beginning, or all.",
+                help="A task's id, its beginning, its variable, or all.",
             ),
         ),
         options=(HELP,),
@@ -339,7 +343,7 @@ SUBCOMMANDS: tuple[Subcommand, ...] = (
                 count="2+",
                 convert=to_task,
                 dynamic="tasks",
-                help="Two or more tasks' ids.",
+                help="Ids of two or more tasks, or their variables.",
             ),
         ),
         options=(IDEAL, HELP),

@@ -6,10 +6,12 @@ import ast
 import keyword
 import math
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from typing import Any
 
+from qmio_jupyter.client.handle import BaseHandle
 from qmio_jupyter.client.spec import CURRENT
-from qmio_jupyter.errors import QmioError
+from qmio_jupyter.errors import QmioError, UsageError
 from qmio_jupyter.model.ids import check_name
 from qmio_jupyter.model.parity import Parity
 from qmio_jupyter.model.parity import parse as parse_parity
@@ -148,9 +150,34 @@ def one_of(*allowed: str) -> Callable[[str], str]:
 
 
 def to_task(text: str) -> str:
-    """Return a task's id, its beginning, or ``last``."""
-    if re.fullmatch(r"(?:t-)?[0-9a-hjkmnp-tv-z]{1,26}|last", text) is None:
-        raise ValueError(f"a task id, its beginning, or last is expected, not {text!r}")
+    """Return a task's id, its beginning, ``last``, or what may be the name of a variable that holds one."""
+    if not is_task(text) and not text.isidentifier():
+        raise ValueError(f"a task id, its beginning, a task's variable, or last is expected, not {text!r}")
+    return text
+
+
+def is_task(text: str) -> bool:
+    """Return whether a text may be a task's id, its beginning, or is ``last``."""
+    return re.fullmatch(r"(?:t-)?[0-9a-hjkmnp-tv-z]{1,26}|last", text) is not None
+
+
+def task_in(text: str, namespace: Mapping[str, Any]) -> str:
+    """Return the id of the task that a variable of this name holds, else the text itself, an id's beginning or a word.
+
+    Raises
+    ------
+    UsageError
+        It is neither.
+    """
+    held = namespace.get(text)
+    if isinstance(held, BaseHandle):
+        return held.task_id
+    if not is_task(text) and text != "all":
+        raise UsageError(
+            f"{text} is neither a task's id nor a variable that holds a task",
+            code="usage.option",
+            hint="%qpu tasks lists them.",
+        )
     return text
 
 

@@ -263,7 +263,7 @@ def test_every_subcommand_has_a_case() -> None:
         ("run qc --shot 5", "Did you mean --shots?"),
         ("run qc -n 0", "is expected"),
         ("status a1 b2", "one word too many"),
-        ("status ../x", "a task id, its beginning, or last"),
+        ("status ../x", "a task id, its beginning, a task's variable, or last"),
         ("tasks -n 0", "1 to 1000 is expected"),
         ("tasks -n 1001", "1 to 1000 is expected"),
         ("tasks --state done", "one of queued, claimed"),
