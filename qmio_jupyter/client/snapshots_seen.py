@@ -1,8 +1,9 @@
-"""When snapshots were taken, as far as this client has heard: so that a result can say how old its calibration was."""
+"""What this client has heard of devices and snapshots: how old a calibration is, and how a device was a moment ago."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import time
+from collections.abc import Callable, Iterable
 
 from qmio_jupyter.model.device import DeviceView, Snapshot
 from qmio_jupyter.model.ids import DeviceName, Digest
@@ -12,18 +13,32 @@ MOST = 1000
 
 
 class SnapshotsSeen:
-    """Learns from every answer about devices and snapshots; knows nothing else and asks nobody."""
+    """Learns from every answer about devices and snapshots; knows nothing else and asks nobody.
 
-    def __init__(self) -> None:
+    Parameters
+    ----------
+    clock : callable
+        Monotonic seconds.
+    """
+
+    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+        self._clock = clock
+        self._devices: dict[DeviceName, tuple[float, DeviceView]] = {}
         self._taken_ms: dict[Digest, int] = {}
         self._current: dict[DeviceName, Digest] = {}
 
     def see_devices(self, views: Iterable[DeviceView]) -> None:
         """Take in what devices say of their current snapshots."""
         for view in views:
+            self._devices[view.description.name] = (self._clock(), view)
             if view.snapshot_id is not None and view.snapshot_ms is not None:
                 self._keep(view.snapshot_id, view.snapshot_ms)
                 self._current[view.description.name] = view.snapshot_id
+
+    def device(self, name: DeviceName, within_s: float) -> DeviceView | None:
+        """Return a device as it was at most so long ago; None if it was not heard of since."""
+        heard = self._devices.get(name)
+        return heard[1] if heard is not None and self._clock() <= heard[0] + within_s else None
 
     def see(self, snapshot: Snapshot) -> None:
         """Take in a snapshot."""

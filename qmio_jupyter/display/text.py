@@ -50,6 +50,8 @@ def duration(seconds: float) -> str:
 
 def plain(text: str) -> str:
     """Return `text` without control characters: a label may not move the cursor."""
+    if text.isprintable():
+        return text
     return "".join(
         char if char.isprintable() or char in _SPACES else "\N{REPLACEMENT CHARACTER}" for char in text
     )

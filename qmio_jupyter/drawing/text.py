@@ -28,7 +28,9 @@ def escape(text: str) -> str:
     """
     if text.isalnum():
         return text
-    return "".join(_ESCAPES.get(letter, letter) for letter in text)
+    for letter, escaped in _ESCAPES.items():
+        text = text.replace(letter, escaped)
+    return text
 
 
 def clean(text: str) -> str:

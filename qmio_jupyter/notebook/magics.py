@@ -23,6 +23,7 @@ from qmio_jupyter.notebook.values import task_in
 if TYPE_CHECKING:
     from qmio_jupyter.client.sync_handle import TaskHandle
     from qmio_jupyter.display.result_page import Bundle
+    from qmio_jupyter.notebook.live.screens import Screen
 
 #: The variable that holds the handle of the last task.
 LAST = "_qpu"
@@ -106,13 +107,12 @@ class QpuMagics(Magics):
         if asked.no_wait:
             return None if quiet else handle
         timeout_s = asked.timeout if asked.timeout is not None else defaults.timeout
-        self._follow(handle, quiet=quiet, timeout_s=timeout_s)
+        self._follow(handle, screen_for(self._shell, quiet=quiet, mode=defaults.live), timeout_s=timeout_s)
         return None
 
     def _follow(
-        self, handle: TaskHandle, *, quiet: bool, timeout_s: float | None, cancel: bool = True
+        self, handle: TaskHandle, screen: Screen, *, timeout_s: float | None = None, cancel: bool = True
     ) -> None:
-        screen = screen_for(self._shell, quiet=quiet, mode=link.defaults().live)
         try:
             running.follow(link.client(), handle, screen, timeout_s=timeout_s, cancel_on_interrupt=cancel)
         except KeyboardInterrupt as stop:
@@ -155,7 +155,7 @@ class QpuMagics(Magics):
     def _do_attach(self, values: Mapping[str, Any]) -> None:
         handle = api.attach(values["task"], expect=values["expect"])
         self._keep(handle, values["out"])
-        self._follow(handle, quiet=False, timeout_s=None, cancel=False)
+        self._follow(handle, screen_for(self._shell, mode=link.defaults().live), cancel=False)
 
     def _do_cancel(self, values: Mapping[str, Any]) -> None:
         self._put(_pages().tasks_bundle(api.cancel(values["task"])))

@@ -32,6 +32,8 @@ if TYPE_CHECKING:
 CANCEL_S = 2.0
 #: So long the wish to cancel waits for a gateway that was away when the cell was interrupted.
 CANCEL_LATER_S = 600.0
+#: What a device said of itself so shortly ago still holds: what it reads, and which options it knows, seldom change.
+LATELY_S = 2.0
 #: So long a result waits for the date of its snapshot.
 SNAPSHOT_S = 2.0
 #: A gateway that has not answered for so long is mentioned.
@@ -109,7 +111,11 @@ def _task(
     values: Mapping[str, Any] | Sequence[Any],
 ) -> tuple[TaskSpec, tuple[Program, ...]]:
     """Return the task that is asked for, and its programs."""
-    device = client.device(asked.device or defaults.device)
+    name = asked.device or defaults.device
+    names_snapshot = asked.snapshot is not None or asked.compiled_for is not None
+    device = None if names_snapshot else client.snapshots_seen.device(name, LATELY_S)
+    if device is None:
+        device = client.device(name)
     found = to_submission(
         programs, shots=asked.shots or defaults.shots, values=values, device=device.description
     )

@@ -20,6 +20,7 @@ import msgspec
 HERE = Path(__file__).resolve().parent
 sys.path.insert(0, str(HERE))
 
+from cells import bell_cells, first_cell, live_view  # noqa: E402
 from figures import FIGURES, Figure  # noqa: E402
 from loops import bell_sampler, bindings, dependent  # noqa: E402
 from noisy import cold, small, wide  # noqa: E402
@@ -33,6 +34,9 @@ ALL = FIGURES | {
     "cold": cold,
     "ghz5": small,
     "wide": wide,
+    "cell": bell_cells,
+    "first": first_cell,
+    "live": live_view,
 }
 
 
