@@ -29,10 +29,11 @@ class Scale:
     def __init__(self) -> None:
         self._end = 0.0
 
-    def end_of(self, section: Counted) -> float:
-        """Return where the axis of a section ends now."""
-        if section.shots:
-            self._end = max(self._end, axis_end(section.pairs))
+    def end_of(self, counted: Sequence[Counted]) -> float:
+        """Return where the axis of these ends now."""
+        for section in counted:
+            if section.shots:
+                self._end = max(self._end, axis_end(section.pairs))
         return self._end
 
 
@@ -53,15 +54,17 @@ def pictures(
     if not found:
         return [histogram((), asked=asked, width=WIDTH, height=HEIGHT)]
     if len(found) == 1 and isinstance(found[0], Counted):
-        least = 0.0 if scale is None else scale.end_of(found[0])
+        least = 0.0 if scale is None else scale.end_of([found[0]])
         return [histogram(found[0].pairs, asked=asked, width=WIDTH, height=HEIGHT, least_end=least)]
     drawn: list[Drawing] = []
     for is_sweep, group in groupby(found, lambda section: isinstance(section, Sweep)):
         if is_sweep:
             drawn += [_plot(section) for section in group if isinstance(section, Sweep)]
         else:
-            counted = [(section.title, section.pairs) for section in group if isinstance(section, Counted)]
-            drawn.append(histograms(counted[:PANELS], width=WIDTH))
+            counted = [section for section in group if isinstance(section, Counted)][:PANELS]
+            least = 0.0 if scale is None else scale.end_of(counted)
+            panels = [(section.title, section.pairs) for section in counted]
+            drawn.append(histograms(panels, width=WIDTH, least_end=least))
     return drawn
 
 

@@ -113,14 +113,22 @@ def ended_page(view: TaskView, partial: TaskResult | None, about: About, said: s
     found = sections(partial, about) if partial is not None and partial.shots_done else []
     return html.page(
         _head(view, about),
-        *(
-            html.line(html.esc(text))
-            for text in ((said,) if view.error is None else (view.error.message, view.error.hint))
-        ),
+        *(html.line(html.esc(text)) for text in _what_happened(view, partial, said)),
         *map(figure, pictures(found, asked=view.shots) if found else ()),
         html.details("Counts until then", "".join(map(_outcomes, found))),
         _about_task(view, partial, about),
     )
+
+
+def _what_happened(view: TaskView, partial: TaskResult | None, said: str) -> tuple[str, ...]:
+    """Return what, and what to do next."""
+    if view.error is not None:
+        return view.error.message, view.error.hint
+    if view.state is not TaskState.CANCELLED or said != status_text(view):
+        return (said,)
+    done = 0 if partial is None else partial.shots_done
+    measured = f"{grouped(done)} of {grouped(view.shots)} shots were measured before."
+    return (f"{view.cause} {measured}".strip(), "Run the cell again for a whole result.")
 
 
 def _head(view: TaskView, about: About) -> str:

@@ -110,6 +110,7 @@ def histograms(
     top: int = 12,
     sort: Sort = "bits",
     width: int = 560,
+    least_end: float = 0.0,
 ) -> Drawing:
     """Return the histogram of each circuit, or of each binding, all with the same axis.
 
@@ -125,6 +126,8 @@ def histograms(
         Order of the outcomes.
     width : int
         px
+    least_end : float
+        The axis ends at this share or above.
 
     Raises
     ------
@@ -136,7 +139,9 @@ def histograms(
         raise UsageError("small multiples of no result", hint="Give one at least.")
     columns = max(1, min(len(shown), (width + _GAP) // (_WISHED + _GAP)))
     each = max(LEAST_WIDTH, (width - _GAP * (columns - 1)) // columns)
-    end = max(axis_end(pairs, top=top) for _, pairs in shown)
+    # One that has no shots yet says nothing of the others' axis.
+    end = max((axis_end(pairs, top=top) for _, pairs in shown if pairs), default=1.0)
+    end = max(end, least_end)
     panels = [
         Panel(
             title, histogram(pairs, asked=asked, top=top, sort=sort, width=each, height=_TALL, least_end=end)

@@ -179,16 +179,20 @@ def follow(
     try:
         _wait(client, handle, director, timeout_s)
     except KeyboardInterrupt:
-        director.end(_ended(handle, _interrupted(client, handle, cancel=cancel_on_interrupt)))
+        _end(director, handle, _ended(handle, _interrupted(client, handle, cancel=cancel_on_interrupt)))
         raise
     except QmioError:
-        director.end(_ended(handle, f"{status_text(handle.view)}. It goes on: %qpu attach {handle.task_id}"))
+        _end(
+            director,
+            handle,
+            _ended(handle, f"{status_text(handle.view)}. It goes on: %qpu attach {handle.task_id}"),
+        )
         raise
     if handle.view.state is TaskState.COMPLETED:
-        director.end(completed(client, handle))
+        _end(director, handle, completed(client, handle))
         check_expect(handle)
         return
-    director.end(_ended(handle, status_text(handle.view)))
+    _end(director, handle, _ended(handle, status_text(handle.view)))
     handle.raise_for_state()
 
 
@@ -221,6 +225,10 @@ def completed(client: Client, handle: TaskHandle) -> Bundle:
 def wall_ms() -> int:
     """Return the date in ms, as snapshots have it."""
     return time.time_ns() // 1_000_000
+
+
+def _end(director: Director, handle: TaskHandle, bundle: Bundle) -> None:
+    director.end(bundle, handle.view, handle.partial, handle.about)
 
 
 def _ended(handle: TaskHandle, said: str) -> Bundle:

@@ -17,7 +17,7 @@ from qmio_jupyter.display.status import status_text
 from qmio_jupyter.drawing.picture import Drawing
 from qmio_jupyter.model.result import TaskResult
 from qmio_jupyter.model.task import TaskView
-from qmio_jupyter.notebook.live.screens import Frame, Screen
+from qmio_jupyter.notebook.live.screens import Frame, Lasting, Screen
 
 #: A task that ends sooner shows nothing but its end.
 PATIENCE_S = 0.15
@@ -86,6 +86,9 @@ class Director:
             self._drawn = (partial, pictures(sections(partial, about), asked=shots, scale=self._scale))
         return self._drawn[1]
 
-    def end(self, bundle: Bundle) -> None:
-        """Show a bundle for good, whatever was shown before."""
+    def end(self, bundle: Bundle, view: TaskView, partial: TaskResult | None, about: About) -> None:
+        """Show a bundle for good, whatever was shown before, and leave the last state to who keeps it."""
+        if self._shown is not None and isinstance(self._screen, Lasting):
+            now = moment(view, partial, about, now_ms=self._wall())
+            self._screen.last(Frame(now, self._drawing(partial, about, view.shots), status_text(view)))
         self._screen.final(bundle)

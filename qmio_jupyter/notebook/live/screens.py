@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, runtime_checkable
 
 from qmio_jupyter.notebook.live import front
 
@@ -35,6 +35,15 @@ class Screen(Protocol):
 
     def final(self, bundle: Bundle) -> None:
         """Show a bundle, which has ``text/plain``, for good, in place of the last frame."""
+        ...
+
+
+@runtime_checkable
+class Lasting(Protocol):
+    """A screen that keeps its last frame beside the output."""
+
+    def last(self, frame: Frame) -> None:
+        """Keep the last frame."""
         ...
 
 
@@ -109,6 +118,13 @@ class WidgetScreen:
     def final(self, bundle: Bundle) -> None:
         """Show the bundle in the widget's place."""
         self._place.put(bundle)
+
+    def last(self, frame: Frame) -> None:
+        """Send the last frame: a page that was loaded anew meanwhile asks the widget for it, not the output."""
+        if self._widget is not None:
+            from qmio_jupyter.notebook.live import widget
+
+            widget.update(self._widget, frame.moment, frame.drawings)
 
 
 def _bundle(frame: Frame, *, is_live: bool) -> Bundle:

@@ -187,6 +187,9 @@ def test_a_cancelled_task_keeps_what_was_counted() -> None:
     assert "t-1: interrupted" in page.text
     assert page.tags.count("img") == 1
     assert "Counts until then" in page.text
+    plain = ended_bundle(view(state=TaskState.CANCELLED), partial, NOTHING, "t-1 on ideal: cancelled")
+    text = harmless(plain["text/html"]).text
+    assert "40 of 100 shots were measured before. Run the cell again for a whole result." in text
     none = result(item([], ("c", 1)), is_final=False, shots_done=0)
     assert (
         "img"

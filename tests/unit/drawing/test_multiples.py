@@ -23,6 +23,14 @@ def test_every_circuit_has_its_panel_and_all_one_axis() -> None:
     assert drawing.alt.startswith("2 pictures. Bell: Histogram of 100 shots: 00 50.0 %, 11 50.0 %; Skew: ")
 
 
+def test_one_without_shots_says_nothing_of_the_others_axis() -> None:
+    written = texts(parsed(histograms([("Bell", BELL), ("later", [])])))
+    assert "100 %" not in written
+    assert written.count("60 %") == 2
+    assert "100 %" in texts(parsed(histograms([("Bell", [])])))
+    assert texts(parsed(histograms([("Bell", BELL)], least_end=1.0))).count("100 %") == 1
+
+
 def test_panels_stand_beside_each_other_where_there_is_room() -> None:
     wide = histograms([("a", BELL), ("b", BELL)])
     narrow = histograms([("a", BELL), ("b", BELL)], width=320)

@@ -59,7 +59,7 @@ def test_a_quick_task_shows_nothing_but_its_end() -> None:
     director.update(RUNNING, None, NOTHING)
     screen.now += 0.14
     director.update(done(5), counted(5), NOTHING)
-    director.end({"text/plain": "result"})
+    director.end({"text/plain": "result"}, done(1000), counted(1000), NOTHING)
     assert screen.frames == []
     assert screen.ends == [(0.14, {"text/plain": "result"})]
 
@@ -69,7 +69,7 @@ def test_at_most_ten_frames_a_second_and_the_end_always() -> None:
     for tick in range(1, 1001):
         screen.now = 100 + tick / 1000
         director.update(done(tick), counted(tick), NOTHING)
-    director.end({"text/plain": "result"})
+    director.end({"text/plain": "result"}, done(1000), counted(1000), NOTHING)
     assert screen.times[0] == 0.15
     assert all(b - a >= 0.1 - 1e-9 for a, b in pairwise(screen.times))
     assert len(screen.times) == 9
@@ -145,3 +145,29 @@ def test_a_silent_gateway_is_mentioned() -> None:
     director.update(RUNNING, None, NOTHING, connected=False)
     assert "does not answer" in screen.frames[0][1].moment.note
     assert "does not answer" in screen.frames[0][1].line
+
+
+class Keeper(Recorder):
+    """A screen that keeps its last frame."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.kept: list[Any] = []
+
+    def last(self, frame: Any) -> None:
+        self.kept.append(frame)
+
+
+def test_who_keeps_a_last_frame_gets_the_end_if_anything_was_shown() -> None:
+    for waited, kept in ((0.0, 0), (0.2, 1)):
+        screen = Keeper()
+        director = Director(screen, screen.clock, lambda: 0)
+        screen.now += waited
+        director.update(done(5), counted(5), NOTHING)
+        ended = msgspec.structs.replace(RUNNING, state=TaskState.COMPLETED, shots_done=1000)
+        director.end({"text/plain": "result"}, ended, counted(1000), NOTHING)
+        assert len(screen.kept) == kept
+        assert len(screen.ends) == 1
+        for frame in screen.kept:
+            assert (frame.moment.state, frame.moment.done) == ("completed", 1000)
+            assert frame.drawings is not screen.frames[0][1].drawings

@@ -144,7 +144,9 @@ def test_a_widget_is_made_once_and_has_a_page_for_where_it_is_gone(put: list[Any
     assert made.model_id == model_id
     assert made.moment["done"] == 2
     assert [drawing["width"] for drawing in made.drawings] == [560]
+    screen.last(frame(100))
     screen.final({"text/plain": "result"})
+    assert made.moment["done"] == 100
     assert put[-1][1:] == ({"text/plain": "result"}, True)
 
 
