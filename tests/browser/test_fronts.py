@@ -32,18 +32,9 @@ def test_a_bell_pair_from_opening_to_saving(desk: Any, front: Any) -> None:
 
 
 def test_what_would_leave_the_machine_is_seen_and_stopped(desk: Any) -> None:
-    sheet = desk.open(["1 + 1"])
-    gone = sheet.page.evaluate(
-        "() => fetch('http://example.invalid/x').then(() => 'answered', () => 'stopped')"
-    )
+    page = desk.context.new_page()
+    page.goto(f"{desk.server.url}/login")
+    gone = page.evaluate("() => fetch('http://example.invalid/x').then(() => 'answered', () => 'stopped')")
     assert gone == "stopped"
     assert desk.traffic.elsewhere() == ["http://example.invalid/x"]
     desk.traffic.asked.clear()
-
-
-def test_an_error_is_one_line_where_the_user_looks(desk: Any) -> None:
-    sheet = desk.open(["%load_ext qmio_jupyter", BELL.replace("q[1];", "q[7];")])
-    sheet.run(0)
-    error = sheet.run(1).locator("[data-mime-type='application/vnd.jupyter.stderr']")
-    (line,) = error.inner_text().strip().splitlines()
-    assert re.search(r"^\[program.*line 6, column 10: q\[7\] does not exist", line)

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 import pytest
-from playwright.sync_api import expect
+from playwright.sync_api import Locator, expect
 
 from qmio_jupyter.testing.browser import obstacles
 
@@ -29,43 +30,49 @@ LINES = [
     "%qpu calibration",
     "%qpu session",
 ]
+#: What nobody can use, so that one sees that it would be found.
+PLANTED = '<button></button><p style="color:#777;background:#888">hardly to be read</p>'
+CELLS = [
+    "%load_ext qmio_jupyter",
+    GHZ,
+    MISTAKE,
+    *LINES,
+    f"from IPython.display import HTML\nHTML({PLANTED!r})",
+]
+#: The cells with outputs of ours.
+OURS = range(1, len(CELLS) - 1)
 
 
-@pytest.mark.parametrize("theme", ["light", "dark"])
+def hidden(output: Locator) -> list[str]:
+    """Return the elements of which a part cannot be seen, nor be scrolled to."""
+    found: list[str] = output.evaluate(
+        "area => [...area.querySelectorAll('*')].filter(e => e.scrollWidth > e.clientWidth + 1"
+        " && getComputedStyle(e).overflowX === 'hidden').map(e => e.className)"
+    )
+    return found
+
+
 @pytest.mark.parametrize("front", ["lab", "notebook"])
-def test_outputs_are_for_everybody(desk: Any, front: Any, theme: Any) -> None:
-    sheet = desk.open(["%load_ext qmio_jupyter", GHZ, MISTAKE, *LINES], front=front)
-    sheet.theme(theme)
-    for index in range(len(LINES) + 3):
+def test_outputs_are_for_everybody(desk: Any, front: Any) -> None:
+    sheet = desk.open(CELLS, front=front)
+    for index in range(len(CELLS)):
         sheet.run(index)
-    for index in range(1, len(LINES) + 3):
-        desk.picture(sheet, f"{index}", sheet.output(index))
-        assert obstacles(sheet.output(index)) == []
-
-
-@pytest.mark.parametrize("front", ["lab", "notebook"])
-def test_an_obstacle_would_be_found(desk: Any, front: Any) -> None:
-    planted = '<button></button><p style="color:#777;background:#888">hardly to be read</p>'
-    sheet = desk.open([f"from IPython.display import HTML\nHTML({planted!r})"], front=front)
-    found = obstacles(sheet.run(0))
-    assert {one.split(" ")[0] for one in found} == {"button-name", "color-contrast"}
-
-
-@pytest.mark.parametrize("front", ["lab", "notebook"])
-def test_a_narrow_window_cuts_nothing_off(desk: Any, front: Any) -> None:
-    sheet = desk.open(["%load_ext qmio_jupyter", GHZ, *LINES], front=front)
+    error = sheet.output(2).locator("[data-mime-type='application/vnd.jupyter.stderr']")
+    (line,) = error.inner_text().strip().splitlines()
+    assert re.search(r"^\[program.*line 9, column 10: q\[9\] does not exist", line)
+    for theme in ("light", "dark"):
+        sheet.theme(theme)
+        for index in OURS:
+            desk.picture(sheet, f"{theme}-{index}", sheet.output(index))
+            assert obstacles(sheet.output(index)) == []
+    planted = obstacles(sheet.output(len(CELLS) - 1))
+    assert {one.split(" ")[0] for one in planted} == {"button-name", "color-contrast"}
     sheet.page.set_viewport_size({"width": 600, "height": 900})
     if front == "lab":
         sheet.command("application:toggle-left-area")
-    for index in range(len(LINES) + 2):
-        sheet.run(index)
-    for index in range(1, len(LINES) + 2):
+    for index in OURS:
         output = sheet.output(index)
-        desk.picture(sheet, f"{index}", output)
         expect(output).to_be_visible()
-        hidden = output.evaluate(
-            "area => [...area.querySelectorAll('*')].filter(e => e.scrollWidth > e.clientWidth + 1"
-            " && getComputedStyle(e).overflowX === 'hidden').map(e => e.className)"
-        )
-        assert hidden == []
+        desk.picture(sheet, f"narrow-{index}", output)
+        assert hidden(output) == []
         assert obstacles(output) == []
