@@ -11,11 +11,19 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Browser, BrowserContext, Locator
+from playwright.sync_api import Browser, BrowserContext, Locator, expect
 
 from qmio_jupyter.client.sync import Client, connect
 from qmio_jupyter.model.task import TaskState
-from qmio_jupyter.testing.browser import Front, Sheet, Traffic, chromium, launched, write_notebook
+from qmio_jupyter.testing.browser import (
+    PATIENCE_S,
+    Front,
+    Sheet,
+    Traffic,
+    chromium,
+    launched,
+    write_notebook,
+)
 from qmio_jupyter.testing.home import wait_until
 from qmio_jupyter.testing.homes import Home
 from qmio_jupyter.testing.jupyter import Jupyter
@@ -56,6 +64,7 @@ def browser() -> Iterator[Browser]:
         missing("a Chromium (python tools/chromium.py, or QMIO_CHROMIUM)")
     shutil.rmtree(PICTURES, ignore_errors=True)
     PICTURES.mkdir(parents=True)
+    expect.set_options(timeout=PATIENCE_S * 1000)
     with launched(program) as running:
         yield running
 

@@ -86,9 +86,16 @@ class Picture {
     this.byKey = new Map();
     this.spots.addEventListener("pointerover", (event) => this.point(event.target));
     this.spots.addEventListener("pointerleave", () => this.point(null));
-    this.spots.addEventListener("focusin", (event) => this.point(event.target));
-    this.spots.addEventListener("focusout", () => this.point(null));
-    this.spots.addEventListener("keydown", (event) => this.move(event));
+    // Notebooks have shortcuts for the same keys, and listen at the document before anything in it is asked.
+    const keys = (event) => this.move(event);
+    this.spots.addEventListener("focusin", (event) => {
+      window.addEventListener("keydown", keys, true);
+      this.point(event.target);
+    });
+    this.spots.addEventListener("focusout", () => {
+      window.removeEventListener("keydown", keys, true);
+      this.point(null);
+    });
   }
 
   /** Whether its bars can be put in another order. */
@@ -172,12 +179,11 @@ class Picture {
   /** Arrow keys go from one to the next; only one of them is a stop of the Tab key. */
   move(event) {
     const steps = { ArrowRight: 1, ArrowDown: 1, ArrowLeft: -1, ArrowUp: -1, Home: -Infinity, End: Infinity };
-    if (event.key === "Escape") return this.point(null);
-    if (!(event.key in steps) || event.ctrlKey || event.altKey || event.metaKey) return undefined;
     const all = [...this.spots.children];
     const here = all.indexOf(event.target);
     if (here < 0) return undefined;
-    // The notebook has shortcuts of its own for these keys.
+    if (event.key === "Escape") return this.point(null);
+    if (!(event.key in steps) || event.ctrlKey || event.altKey || event.metaKey) return undefined;
     event.preventDefault();
     event.stopPropagation();
     const there = all[Math.max(0, Math.min(all.length - 1, here + steps[event.key]))];
