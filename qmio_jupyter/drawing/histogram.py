@@ -126,7 +126,7 @@ def histogram(
 def _end(chosen: Selection, least: float) -> float:
     highest = max((count for _, count in chosen.pairs), default=0)
     if not highest:
-        return max(least, 1.0)
+        return least or 1.0
     share = highest / chosen.shots
     return max(least, min(1.0, end_of(share + standard_error(share, chosen.shots))))
 

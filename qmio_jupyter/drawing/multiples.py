@@ -140,7 +140,7 @@ def histograms(
     columns = max(1, min(len(shown), (width + _GAP) // (_WISHED + _GAP)))
     each = max(LEAST_WIDTH, (width - _GAP * (columns - 1)) // columns)
     # One that has no shots yet says nothing of the others' axis.
-    end = max((axis_end(pairs, top=top) for _, pairs in shown if pairs), default=1.0)
+    end = max((axis_end(pairs, top=top) for _, pairs in shown if pairs), default=least_end or 1.0)
     end = max(end, least_end)
     panels = [
         Panel(

@@ -29,6 +29,7 @@ def test_one_without_shots_says_nothing_of_the_others_axis() -> None:
     assert written.count("60 %") == 2
     assert "100 %" in texts(parsed(histograms([("Bell", [])])))
     assert texts(parsed(histograms([("Bell", BELL)], least_end=1.0))).count("100 %") == 1
+    assert texts(parsed(histograms([("Bell", [])], least_end=0.4))).count("40 %") == 1
 
 
 def test_panels_stand_beside_each_other_where_there_is_room() -> None:
