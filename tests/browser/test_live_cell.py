@@ -44,7 +44,7 @@ def test_bars_are_sorted_and_read_by_pointer_and_keyboard_while_shots_arrive(
     expect(spots).to_have_count(8)
 
     spots.first.hover()
-    expect(tip).to_have_text(re.compile(r"^000: \d+ of \d+ \(\d+\.\d % ± \d\.\d %\)"))
+    expect(tip).to_have_text(re.compile(r"^000: [\d\s]+ of [\d\s]+ \(\d+\.\d % ± \d\.\d %\)"))
     desk.picture(sheet, "hovered", output)
     read = tip.inner_text()
     expect(tip).not_to_have_text(read)  # the pointer rests, the counts go on

@@ -58,7 +58,7 @@ def test_outputs_are_for_everybody(desk: Any, front: Any) -> None:
     for index in range(len(CELLS)):
         sheet.run(index)
     error = sheet.output(2).locator("[data-mime-type='application/vnd.jupyter.stderr']")
-    (line,) = error.inner_text().strip().splitlines()
+    (line,) = (error.text_content() or "").strip().splitlines()
     assert re.search(r"^\[program.*line 9, column 10: q\[9\] does not exist", line)
     for theme in ("light", "dark"):
         sheet.theme(theme)
