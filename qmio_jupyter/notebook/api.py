@@ -10,7 +10,7 @@ import difflib
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from qmio_jupyter.errors import NotYetError, ProgramError, UsageError
+from qmio_jupyter.errors import NotYetError, UsageError
 from qmio_jupyter.model.access import Session
 from qmio_jupyter.model.device import DeviceView, Snapshot
 from qmio_jupyter.model.dry_run import DryRun
@@ -26,6 +26,7 @@ from qmio_jupyter.notebook.run import Defaults
 
 if TYPE_CHECKING:
     from qmio_jupyter.client.sync_handle import TaskHandle
+    from qmio_jupyter.notebook.comparison import Comparison
     from qmio_jupyter.wire.messages import GatewayState
 
 #: What ``qmio_jupyter`` offers at its top.
@@ -234,36 +235,34 @@ def snapshot(name: str | None = None) -> Snapshot:
     return link.client().snapshot(view.snapshot_id)
 
 
-def compare(*tasks: str) -> tuple[TaskHandle, ...]:
-    """Return the handles of two or more finished tasks; the twin of ``%qpu compare``."""
-    if len(tasks) < 2:
-        raise UsageError("two tasks or more are needed to compare", hint="Give their ids.")
-    return tuple(result(task) for task in tasks)
+def compare(*tasks: str, ideal: bool = False) -> Comparison:
+    """Lay two or more finished tasks over each other; the twin of ``%qpu compare``.
 
+    Parameters
+    ----------
+    *tasks : str
+        Their ids.
+    ideal : bool
+        With the ideal distribution, computed by Qiskit here: of a program that this kernel submitted, of at most 16
+        active qubits, measured at its end.
 
-def ideals(
-    handles: Sequence[TaskHandle], where: Sequence[tuple[int, int]]
-) -> list[Sequence[tuple[str, float]]]:
-    """Return the ideal distribution at each (item, binding), of the first task whose program this kernel knows.
+    Returns
+    -------
+    Comparison
+        A tuple of their handles, with ``.tvd`` and ``.hellinger_fidelity``; shows itself at the end of a cell.
 
     Raises
     ------
+    UsageError
+        For fewer than two, or tasks that have nothing in common.
     ProgramError
-        Where it cannot be computed here.
+        If the ideal distribution cannot be computed here.
     """
-    from qmio_jupyter.notebook.ideal import ideal_of
-    from qmio_jupyter.notebook.known import KNOWN
+    if len(tasks) < 2:
+        raise UsageError("two tasks or more are needed to compare", hint="Give their ids.")
+    from qmio_jupyter.notebook.comparison import compare as compared
 
-    for handle in handles:
-        submitted = KNOWN.get(handle.task_id)
-        if submitted is not None:
-            items = handle.result().items
-            return [ideal_of(submitted, items[item], item, binding) for item, binding in where]
-    raise ProgramError(
-        "the ideal distribution cannot be computed here: this kernel has submitted none of these tasks",
-        hint="Run the program with --ideal, and compare with that task.",
-        code="program.unsupported",
-    )
+    return compared([result(task) for task in tasks], ideal=ideal)
 
 
 def replay(task: str, *, snapshot: str | None = None) -> TaskHandle:  # noqa: ARG001

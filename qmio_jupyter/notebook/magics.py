@@ -183,14 +183,7 @@ class QpuMagics(Magics):
         )
 
     def _do_compare(self, values: Mapping[str, Any]) -> None:
-        from qmio_jupyter.display import compare
-
-        handles = api.compare(*values["tasks"])
-        results = [handle.result() for handle in handles]
-        where = compare.places(results)
-        ideals = api.ideals(handles, where) if values["ideal"] else [None] * len(where)
-        blocks = compare.compared(results, where, ideals)
-        self._put(compare.compare_bundle([handle.view for handle in handles], blocks))
+        self._put(api.compare(*values["tasks"], ideal=values["ideal"]).bundle())
 
     def _do_replay(self, values: Mapping[str, Any]) -> None:
         api.replay(values["task"], snapshot=values["snapshot"])

@@ -14,7 +14,14 @@ from qiskit.circuit import ParameterVector
 
 import qmio_jupyter
 from qmio_jupyter.client import sync
-from qmio_jupyter.errors import GatewayError, NotYetError, TaskError, TaskFailedError, UsageError
+from qmio_jupyter.errors import (
+    GatewayError,
+    NotYetError,
+    ProgramError,
+    TaskError,
+    TaskFailedError,
+    UsageError,
+)
 from qmio_jupyter.model.task import TaskState
 from qmio_jupyter.notebook import api, link
 from qmio_jupyter.notebook.grammar import RunOptions
@@ -103,7 +110,17 @@ def test_tasks_status_attach_cancel_result(fake: Any) -> None:
     assert caught.value.code == "task.not_finished"
     with pytest.raises(UsageError):
         qmio_jupyter.compare(done.task_id)
-    assert len(qmio_jupyter.compare(done.task_id, done.task_id)) == 2
+    with pytest.raises(ProgramError, match="0 classical bits"):
+        qmio_jupyter.compare(done.task_id, done.task_id, ideal=True)
+    fake.script = type(fake).complete
+    bell = qmio_jupyter.run(f'{BELL}include "stdgates.inc"; bit[2] c; h q[0]; cx q[0], q[1]; c = measure q;')
+    same = qmio_jupyter.compare(bell.task_id, bell.task_id, ideal=True)
+    assert [handle.task_id for handle in same] == [bell.task_id] * 2
+    assert same.where == [(0, 0)]
+    assert same.tvd == [[0.0, 0.0]]
+    assert same.hellinger_fidelity[0] == pytest.approx([1.0, 1.0])
+    assert "TVD from ideal" in same._repr_mimebundle_()["text/html"]
+    assert qmio_jupyter.compare(done.task_id, done.task_id).tvd == [[0.0, 0.0]]
     assert [v.state for v in qmio_jupyter.cancel("all")] == [TaskState.CANCELLED]
     with pytest.raises(UsageError):
         qmio_jupyter.tasks(state="done")
