@@ -131,8 +131,8 @@ def test_it_costs_one_error_and_the_agent_goes_on_talking(agent, what):
 
 
 @pytest.mark.parametrize("what", ["many shots kept", "many registers", "many outcomes"])
-def test_a_result_that_no_message_carries_ends_its_task_and_the_agent_goes_on_talking(agent, what):
-    gateway, process = agent
+def test_a_result_that_no_message_carries_ends_its_task_and_the_agent_goes_on_talking(make_agent, what):
+    gateway, process = make_agent(wall_s=WALL_S)
     wide = runs.qasm3("bit[65536] c; qubit q; c[0] = measure q;")
     spread = runs.qasm3("qubit[24] q; bit[4096] c; h q; c[0:23] = measure q;")
     run = {

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -13,12 +13,21 @@ from nbclient import NotebookClient
 
 from qmio_jupyter.config.front_end import WIDGETS
 from qmio_jupyter.testing.homes import Home
+from tests.integration.notebook.conftest import Kernel
 
 BODY = 'OPENQASM 3.0;\ninclude "stdgates.inc";\nqubit[2] q;\nbit[2] c;\nh q[0];\nc = measure q;\n'
 SLOW = f"%%qpu -d echo -n 1000 --label slow --device-option seconds=1.5 --device-option partials=100\n{BODY}"
 QUICK = f"%%qpu -d echo -n 1000\n{BODY}"
 LAB = {"deletedCells": [], "recordTiming": False, "cellId": "a", "trusted": True}
 WIDGET = "application/vnd.jupyter.widget-view+json"
+
+
+@pytest.fixture(scope="module")
+def kernel(kernels: Callable[[], Kernel]) -> Kernel:
+    """One kernel whose gateway runs: what the first cell says of starting it is not of this file."""
+    kernel = kernels()
+    kernel.run(QUICK).ok()
+    return kernel
 
 
 def messages(kernel: Any, code: str, metadata: dict[str, Any]) -> list[tuple[float, dict[str, Any]]]:
@@ -77,7 +86,6 @@ def test_a_page_replaces_itself_ten_times_a_second_and_becomes_the_result(kernel
 
 
 def test_a_quick_task_shows_its_result_alone(kernel: Any) -> None:
-    kernel.run(QUICK).ok()
     found = messages(kernel, QUICK, LAB)
     assert kinds(found) == ["display_data"]
 
@@ -94,8 +102,6 @@ def test_the_user_may_want_a_line_or_nothing(kernel: Any) -> None:
 @pytest.fixture(scope="module")
 def offered(home: Home, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
     """A kernel whose server has said that its pages show widgets."""
-    from tests.integration.notebook.conftest import Kernel
-
     tmp_path = tmp_path_factory.mktemp("offered")
     environ = home.environ(IPYTHONDIR=str(tmp_path / "ipython"), **{WIDGETS: "1"})
     kernel = Kernel(environ, tmp_path)
