@@ -18,7 +18,7 @@ from qmio_jupyter.core.effects import Publish
 from qmio_jupyter.core.queue import Entry, Place
 from qmio_jupyter.core.state import Agent, Device, Draft, Shown, State
 from qmio_jupyter.model.ids import AgentId, KeyId, TaskId, Tenant
-from qmio_jupyter.model.task import Estimate, Task, TaskState, TaskView
+from qmio_jupyter.model.task import Ahead, Estimate, Task, TaskState, TaskView
 
 
 def calendar(state: State, device: Device) -> Calendar | None:
@@ -99,7 +99,9 @@ def _servers(agent: Agent, ends_ms: list[int], heard_ms: int, now_ms: int) -> li
     return [max(free_ms, ms) for ms in instants[len(instants) - agent.credit :]]
 
 
-def show(device: Device, task_id: TaskId, place: tuple[int, int | None], *, to_all: bool) -> str:
+def show(
+    device: Device, task_id: TaskId, place: tuple[int, int | None], ahead: Ahead, *, to_all: bool
+) -> str:
     """Remember what is told; return the cause to name if it is worse than what anybody was told before.
 
     Telling one asker (`to_all` False) only lowers what is remembered: the others are still to be told.
@@ -107,7 +109,7 @@ def show(device: Device, task_id: TaskId, place: tuple[int, int | None], *, to_a
     position, start_ms = place
     before = device.shown.get(task_id)
     if to_all or before is None:
-        device.shown[task_id] = Shown(position, start_ms, position, start_ms)
+        device.shown[task_id] = Shown(position, start_ms, position, start_ms, ahead)
     elif 0 <= position < before.lowest:
         device.shown[task_id] = replace(before, lowest=position, lowest_start_ms=start_ms)
     if before is None or position <= before.lowest:
@@ -134,14 +136,16 @@ def of(state: State, task: Task, cause: str, exact_up_to: int, *, to_all: bool) 
         last = device.shown.get(task.task_id)
         if last is None or last.position is None:
             return view.of(task, cause=cause)
-        return _queued(
-            state, device, task, last.lowest, last.lowest_start_ms, cause, _spread_of_all(state, device)
-        )
+        spread = _spread_of_all(state, device)
+        return _queued(state, device, task, last.lowest, None, last.lowest_start_ms, cause, spread)
     found = places(state, device)
-    position = queue.positions(found)[task.task_id]
-    start_ms = next(place.start_ms for place in found if place.task_id == task.task_id)
-    worse = show(device, task.task_id, (position, start_ms), to_all=to_all)
-    return _queued(state, device, task, position, start_ms, cause or worse, _spread_of_all(state, device))
+    position = next(index for index, place in enumerate(found) if place.task_id == task.task_id)
+    start_ms = found[position].start_ms
+    crowd = queue.Crowd(device.entries[place.task_id].tenant for place in found[:position])
+    ahead = crowd.before(task.owner.tenant)
+    worse = show(device, task.task_id, (position, start_ms), ahead, to_all=to_all)
+    spread = _spread_of_all(state, device)
+    return _queued(state, device, task, position, ahead, start_ms, cause or worse, spread)
 
 
 def publish(state: State, device: Device, draft: Draft) -> None:
@@ -149,17 +153,21 @@ def publish(state: State, device: Device, draft: Draft) -> None:
     device.published_ms = state.now_ms
     device.places = None
     found = places(state, device)
-    positions = queue.positions(found)
     spread = _spread_of_all(state, device)
-    for place in found:
+    crowd = queue.Crowd(())
+    for position, place in enumerate(found):
         before = device.shown.get(place.task_id)
-        position = positions[place.task_id]
-        is_told = before is not None and before.position == before.lowest == position
+        tenant = device.entries[place.task_id].tenant
+        ahead = crowd.before(tenant)
+        crowd.add(tenant)
+        is_told = (
+            before is not None and before.position == before.lowest == position and before.ahead == ahead
+        )
         if before is not None and is_told and not _moved(state, before, place):
             continue
-        cause = show(device, place.task_id, (position, place.start_ms), to_all=True)
+        cause = show(device, place.task_id, (position, place.start_ms), ahead, to_all=True)
         task = state.tasks[place.task_id]
-        shown = _queued(state, device, task, position, place.start_ms, cause, spread)
+        shown = _queued(state, device, task, position, ahead, place.start_ms, cause, spread)
         draft.effects.append(Publish(view=shown))
     device.causes.clear()
     if found:
@@ -197,6 +205,7 @@ def _queued(
     device: Device,
     task: Task,
     position: int,
+    ahead: Ahead | None,
     start_ms: int | None,
     cause: str,
     spread: float,
@@ -206,7 +215,7 @@ def _queued(
         start = _estimate(state, device, start_ms, spread)
         length_ms = times.length_ms(state, device, task, is_exact=state.is_exact(task))
         end = _estimate(state, device, start_ms + length_ms, spread)
-    return view.of(task, position=position, start=start, end=end, cause=cause)
+    return view.of(task, position=position, ahead=ahead, start=start, end=end, cause=cause)
 
 
 def _claimed(state: State, device: Device, task: Task, cause: str) -> TaskView:

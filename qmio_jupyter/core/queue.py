@@ -7,7 +7,8 @@ decision that will be made. Order: the best account, the best user within it, he
 from __future__ import annotations
 
 from bisect import bisect_left, insort
-from collections.abc import Callable, Iterator, Sequence
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from heapq import heapify, heappop, heappush, heapreplace
 from typing import NamedTuple, Protocol
 
@@ -15,6 +16,7 @@ import msgspec
 
 from qmio_jupyter.core.fair import Shares, Usage, nodes
 from qmio_jupyter.model.ids import TaskId, Tenant
+from qmio_jupyter.model.task import Ahead
 
 #: A heap of nodes that holds this many times its nodes in outdated entries is built anew.
 _WASTE = 8
@@ -304,3 +306,25 @@ def run_forward(
 def positions(places: Sequence[Place]) -> dict[TaskId, int]:
     """Return each task's position: the number of tasks dispatched earlier (0 = next)."""
     return {place.task_id: position for position, place in enumerate(places)}
+
+
+class Crowd:
+    """Tasks that are dispatched earlier, counted by tenant and account as the places are gone through."""
+
+    def __init__(self, tenants: Iterable[Tenant]) -> None:
+        self._all = 0
+        self._accounts: Counter[str] = Counter()
+        self._tenants: Counter[Tenant] = Counter()
+        for tenant in tenants:
+            self.add(tenant)
+
+    def add(self, tenant: Tenant) -> None:
+        """Count the next task."""
+        self._all += 1
+        self._accounts[nodes(tenant)[0]] += 1
+        self._tenants[tenant] += 1
+
+    def before(self, tenant: Tenant) -> Ahead:
+        """Return what is counted, as it is told to a user of this tenant."""
+        own, account = self._tenants[tenant], self._accounts[nodes(tenant)[0]]
+        return Ahead(own=own, account=account - own, others=self._all - account)

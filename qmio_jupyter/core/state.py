@@ -31,7 +31,7 @@ from qmio_jupyter.model.ids import (
     TaskId,
     Tenant,
 )
-from qmio_jupyter.model.task import ClaimRef, Task, TaskSpec
+from qmio_jupyter.model.task import Ahead, ClaimRef, Task, TaskSpec
 
 
 class Claim(msgspec.Struct, frozen=True, kw_only=True):
@@ -87,6 +87,8 @@ class Shown(msgspec.Struct, frozen=True):
     lowest: int = -1
     #: The start that was told with it.
     lowest_start_ms: int | None = None
+    #: Whose the tasks ahead are, as all its watchers were told last.
+    ahead: Ahead | None = None
 
 
 class Device:

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from qmio_jupyter.core.records import EndedTask
-from qmio_jupyter.model.task import Estimate, Task, TaskSpec, TaskView
+from qmio_jupyter.model.task import Ahead, Estimate, Task, TaskSpec, TaskView
 
 
 def of(
     task: Task,
     *,
     position: int | None = None,
+    ahead: Ahead | None = None,
     start: Estimate | None = None,
     end: Estimate | None = None,
     cause: str = "",
@@ -29,6 +30,7 @@ def of(
         shots_done=task.shots_done,
         attempt=task.attempt,
         position=position,
+        ahead=ahead,
         start=start,
         end=end,
         snapshot_id=None if contract is None else contract.snapshot_id,

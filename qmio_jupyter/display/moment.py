@@ -10,6 +10,7 @@ import msgspec
 
 from qmio_jupyter.display.about import NOTHING, About
 from qmio_jupyter.display.eta import eta_hint, eta_words
+from qmio_jupyter.display.place import place_words
 from qmio_jupyter.display.result_text import SHORT
 from qmio_jupyter.display.text import age, grouped, plain
 from qmio_jupyter.model.result import TaskResult
@@ -38,7 +39,7 @@ class Moment(msgspec.Struct, frozen=True, kw_only=True):
     state: str
     mark: str
     word: str
-    #: ``next``, ``3 ahead``; empty unless queued.
+    #: ``next``, ``3 ahead (1 yours, 2 others')``; empty unless queued.
     place: str
     #: When it starts, or ends; and what the numbers mean.
     eta: str
@@ -90,7 +91,7 @@ def moment(
         state=view.state.value,
         mark=MARKS[view.state],
         word=_word(view, done),
-        place=_place(view),
+        place=place_words(view),
         eta=eta_words(what, estimate, seen_s_ago) if what else "",
         eta_hint=eta_hint(estimate) if what else "",
         snapshot=_snapshot(snapshot_id, is_bound=view.snapshot_id is not None or view.state.is_final),
@@ -110,12 +111,6 @@ def _word(view: TaskView, done: int) -> str:
     if view.state in (TaskState.CLAIMED, TaskState.RUNNING) and view.stage and not done:
         return plain(view.stage)
     return "next on the device" if view.state is TaskState.CLAIMED else view.state.value
-
-
-def _place(view: TaskView) -> str:
-    if view.state is not TaskState.QUEUED or view.position is None:
-        return ""
-    return "next" if view.position == 0 else f"{grouped(view.position)} ahead"
 
 
 def _estimate(view: TaskView) -> tuple[str, Estimate | None]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TypeGuard
 
+from qmio_jupyter.display.place import place_words
 from qmio_jupyter.display.text import duration, plain
 from qmio_jupyter.model.task import Estimate, TaskState, TaskView
 
@@ -18,12 +19,12 @@ def status_text(view: TaskView, *, connected: bool = True) -> str:
 
     Examples
     --------
-    ``t-01... on ideal: queued, 3 before it, starts in about 12 s (9 times in 10 within 20 s)``
+    ``t-01... on ideal: queued, 3 ahead (yours), starts in about 12 s (9 times in 10 within 20 s)``
     """
     said = [str(view.state)]
     if view.state is TaskState.QUEUED:
-        if view.position is not None:
-            said.append("next" if view.position == 0 else f"{view.position} before it")
+        if place := place_words(view):
+            said.append(place)
         if _is_told(view.start):
             said.append(f"starts in {_about(view.start)}")
     elif not view.state.is_final:

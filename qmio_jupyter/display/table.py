@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
+from qmio_jupyter.display.place import place_words
 from qmio_jupyter.display.text import align, duration, facts, moment
 from qmio_jupyter.model.access import Session
 from qmio_jupyter.model.device import DeviceDescription, DeviceView, Snapshot
@@ -58,8 +59,8 @@ def tasks_grid(views: Sequence[TaskView]) -> Grid:
 def _state(view: TaskView) -> str:
     if view.error is not None:
         return f"{view.state} [{view.error.code}]"
-    if view.position is not None:
-        return f"{view.state} ({'next' if view.position == 0 else f'{view.position} before it'})"
+    if place := place_words(view):
+        return f"{view.state}, {place}"
     return f"{view.state} ({view.stage})" if view.stage else str(view.state)
 
 

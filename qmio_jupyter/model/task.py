@@ -210,6 +210,20 @@ class Estimate(msgspec.Struct, frozen=True, kw_only=True):
     samples: int
 
 
+class Ahead(msgspec.Struct, frozen=True, kw_only=True):
+    """Whose the tasks are that would be dispatched earlier; together they are the position.
+
+    Nothing else is told of another tenant's tasks.
+    """
+
+    #: The user's own.
+    own: Whole = 0
+    #: Those of other users of her account.
+    account: Whole = 0
+    #: Those of other accounts.
+    others: Whole = 0
+
+
 class TaskView(msgspec.Struct, frozen=True, kw_only=True):
     """What a user is shown of her task: one message, complete, good for every front door."""
 
@@ -226,6 +240,8 @@ class TaskView(msgspec.Struct, frozen=True, kw_only=True):
     attempt: Whole
     #: Tasks that would be dispatched earlier if nothing else arrived (0 = next); None unless queued.
     position: int | None = None
+    #: Whose they are; None where that was not counted.
+    ahead: Ahead | None = None
     start: Estimate | None = None
     end: Estimate | None = None
     snapshot_id: Digest | None = None

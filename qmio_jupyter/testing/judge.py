@@ -166,6 +166,9 @@ class Judge:
         match body:
             case m.TaskEvent(view=view) | m.TaskAccepted(view=view) | m.TaskShown(view=view):
                 self._on_disk(view)
+                ahead = view.ahead
+                if ahead is not None and ahead.own + ahead.account + ahead.others != view.position:
+                    raise Violation("ahead", f"{view.task_id} is at {view.position}, but told of {ahead}")
                 if isinstance(body, m.TaskEvent) and body.result is not None:
                     self._result_leaves(body.result)
             case m.TaskPage(views=views):

@@ -43,7 +43,7 @@ def test_the_second_waits_behind_the_first_and_moves_up(pair: tuple[Any, Any]) -
     for label in ("a", "b", "c"):
         one.run(paced(label, 3000, "-a")).ok()
     mine = two.start(paced("mine"))
-    two.wait(mine, until=shows(r"queued, 1 before it, starts in about \d"))
+    two.wait(mine, until=shows(r"queued, 1 ahead \(yours\), starts in about \d"))
     two.wait(mine, until=shows(r"queued, next"))
     two.wait(mine, until=shows(r"claimed|running"))
     assert "mine, on fake-qmio, completed, 1000 shots" in two.wait(mine).ok().text
@@ -58,7 +58,7 @@ def test_interrupting_one_moves_the_other_up(pair: tuple[Any, Any]) -> None:
     gone = one.start(paced("gone"))
     one.wait(gone, until=shows("queued, next"))
     mine = two.start(paced("mine"))
-    two.wait(mine, until=shows("queued, 1 before it"))
+    two.wait(mine, until=shows("queued, 1 ahead"))
     one.interrupt()
     assert one.wait(gone).errors[0]["ename"] == "KeyboardInterrupt"
     two.wait(mine, until=shows("queued, next"))

@@ -11,7 +11,7 @@ from qmio_jupyter.core.effects import Accepted, Publish
 from qmio_jupyter.core.inputs import CreateBooking
 from qmio_jupyter.model.access import Booking, BookingKind
 from qmio_jupyter.model.device import CostModel
-from qmio_jupyter.model.task import TaskState
+from qmio_jupyter.model.task import Ahead, TaskState
 from qmio_jupyter.testing.cores import Bench, dispatched, every, only
 
 
@@ -59,6 +59,33 @@ def test_a_long_queue_tells_positions_with_the_next_tick():
     assert told(step)[fourth] == (3, "")
     assert bench.core.view(fourth, None).position == 3
     assert bench.core.view(fourth, None).start is None
+
+
+def test_whose_the_tasks_ahead_are_is_told(bench: Bench):
+    bench.user("ana")
+    bench.user("bea")
+    bench.user("cid", "chemistry/cid")
+    bench.agent(credit=0)
+    bench.submit("ana")
+    bench.submit("bea")
+    third = bench.submission("ana")
+    assert only(bench.do(third), Accepted).view.ahead == Ahead(own=1, account=1)
+    last = bench.submit("cid")
+    # The second account's turn comes after the first one's first task.
+    assert bench.core.view(last, None).ahead == Ahead(others=1)
+    assert bench.core.view(third.task_id, None).ahead == Ahead(own=1, account=1, others=1)
+
+
+def test_a_change_of_whose_they_are_is_told_although_the_position_stays(busy: Bench):
+    busy.user("cid", "chemistry/cid")
+    busy.submit("ana")
+    first, second = busy.submit("ana"), busy.submit("ana")
+    busy.tick()
+    assert busy.core.view(second, None).ahead == Ahead(own=1)
+    busy.cancel("ana", first)
+    busy.submit("cid")
+    (view,) = [effect.view for effect in every(busy.tick(200), Publish) if effect.view.task_id == second]
+    assert (view.position, view.ahead) == (1, Ahead(others=1))
 
 
 def test_a_lighter_user_s_arrival_is_named(busy: Bench):

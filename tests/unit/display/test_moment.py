@@ -10,7 +10,7 @@ import pytest
 from qmio_jupyter.display.about import NOTHING, About
 from qmio_jupyter.display.eta import eta_hint, eta_words, span
 from qmio_jupyter.display.moment import moment
-from qmio_jupyter.model.task import Estimate, TaskState, TaskView
+from qmio_jupyter.model.task import Ahead, Estimate, TaskState, TaskView
 
 VIEW = TaskView(
     task_id="t-1",
@@ -75,6 +75,9 @@ def test_spans_do_not_flicker() -> None:
         ({}, "queued", ""),
         ({"position": 0}, "queued", "next"),
         ({"position": 3}, "queued", "3 ahead"),
+        ({"position": 3, "ahead": Ahead(own=3)}, "queued", "3 ahead (yours)"),
+        ({"position": 1, "ahead": Ahead(account=1)}, "queued", "1 ahead (of your account)"),
+        ({"position": 3, "ahead": Ahead(own=1, others=2)}, "queued", "3 ahead (1 yours, 2 others')"),
         ({"state": TaskState.CLAIMED}, "next on the device", ""),
         ({"state": TaskState.CLAIMED, "stage": "compiling"}, "compiling", ""),
         ({"state": TaskState.RUNNING, "stage": "compiling"}, "compiling", ""),

@@ -206,7 +206,7 @@ def test_a_moment_is_a_picture_that_says_how_to_follow() -> None:
     assert "○ queued · mine · 2 ahead · starts in 10\N{EN DASH}25 s" in page.text
     assert "%qpu attach t-1 follows it" in page.text
     assert page.tags.count("img") == 1
-    assert bundle["text/plain"].startswith("t-1 on ideal: queued, 2 before it")
+    assert bundle["text/plain"].startswith("t-1 on ideal: queued, 2 ahead")
 
 
 def test_a_moment_of_a_task_that_has_ended_is_its_end() -> None:

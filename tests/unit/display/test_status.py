@@ -38,20 +38,20 @@ def text(**changes: Any) -> str:
         ({"position": 0}, "t-1 on ideal: queued, next"),
         (
             {"position": 3, "start": Estimate(p50_s=12, p90_s=20, samples=9)},
-            "t-1 on ideal: queued, 3 before it, starts in about 12 s (9 times in 10 within 20 s)",
+            "t-1 on ideal: queued, 3 ahead, starts in about 12 s (9 times in 10 within 20 s)",
         ),
         (
             {"position": 3, "start": Estimate(p50_s=12, p90_s=13, samples=9)},
-            "t-1 on ideal: queued, 3 before it, starts in about 12 s",
+            "t-1 on ideal: queued, 3 ahead, starts in about 12 s",
         ),
-        ({"position": 4, "cause": "a booking began"}, "t-1 on ideal: queued, 4 before it, a booking began"),
+        ({"position": 4, "cause": "a booking began"}, "t-1 on ideal: queued, 4 ahead, a booking began"),
         (
             {"position": 3, "start": Estimate(p50_s=12, p90_s=120, samples=9)},
-            "t-1 on ideal: queued, 3 before it, starts in about 12 s (9 times in 10 within 2 min 0 s)",
+            "t-1 on ideal: queued, 3 ahead, starts in about 12 s (9 times in 10 within 2 min 0 s)",
         ),
         (
             {"position": 3, "start": Estimate(p50_s=12, p90_s=121, samples=9)},
-            "t-1 on ideal: queued, 3 before it, starts in about 12 s",
+            "t-1 on ideal: queued, 3 ahead, starts in about 12 s",
         ),
         ({"state": TaskState.CLAIMED, "stage": "compiling"}, "t-1 on ideal: claimed, compiling"),
         ({"state": TaskState.CLAIMED}, "t-1 on ideal: claimed, next on the device"),

@@ -24,7 +24,7 @@ def test_tasks_show_position_stage_and_error() -> None:
         msgspec.structs.replace(VIEW, label="a\x1b[31mb"),
     ]
     text = table.tasks_text(views)
-    for said in ("queued (next)", "queued (3 before it)", "running (compiling)", "failed [agent.memory]"):
+    for said in ("queued, next", "queued, 3 ahead", "running (compiling)", "failed [agent.memory]"):
         assert said in text
     assert "\x1b" not in text
     assert table.tasks_text([]) == "no tasks"

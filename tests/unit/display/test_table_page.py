@@ -52,7 +52,7 @@ def test_lists_say_the_same_as_text_and_as_a_table() -> None:
     tasks = table_page.tasks_bundle(views)
     assert tasks["text/plain"] == table.tasks_text(views)
     page = harmless(tasks["text/html"])
-    assert "queued (2 before it)" in page.text
+    assert "queued, 2 ahead" in page.text
     assert ("tabindex", "0") in page.attributes
     devices = table_page.devices_bundle([DEVICE])
     assert devices["text/plain"] == table.devices_text([DEVICE])

@@ -344,7 +344,7 @@ def shown(shell: Any, capsys: pytest.CaptureFixture[str], line: str) -> str:
 def test_tasks(shell: Any, two_tasks: list[str], capsys: pytest.CaptureFixture[str]) -> None:
     lines = shown(shell, capsys, "%qpu tasks").splitlines()
     assert [line.split()[0] for line in lines] == ["task", two_tasks[1], two_tasks[0]]
-    assert "queued (next)" in lines[1]
+    assert "queued, next" in lines[1]
     assert len(shown(shell, capsys, "%qpu tasks -n 1").splitlines()) == 2
     assert two_tasks[1] not in shown(shell, capsys, "%qpu tasks --state completed")
     assert shown(shell, capsys, "%qpu tasks --state failed") == "no tasks\n"
