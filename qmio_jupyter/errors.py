@@ -22,6 +22,7 @@ The tree::
     ├── AgentError            an agent or its worker died or misbehaved
     ├── StoreError            not on disk; retry later
     ├── GatewayError          gateway unreachable, stopping, restarted
+    ├── HubError              the hub cannot start, or keep, a server
     ├── DeadlineError         a wait reached its deadline; the work goes on
     └── NotYetError           accepted grammar, feature not there yet
 """
@@ -182,6 +183,12 @@ class GatewayError(QmioError):
     default_retryable = True
 
 
+class HubError(QmioError):
+    """The hub cannot start a server, and nothing of it is left."""
+
+    default_code = "hub"
+
+
 class DeadlineError(QmioError):
     """A wait reached its deadline. What was waited for goes on."""
 
@@ -215,6 +222,7 @@ _CLASSES: dict[str, type[QmioError]] = {
         AgentError,
         StoreError,
         GatewayError,
+        HubError,
         DeadlineError,
         NotYetError,
     )
@@ -299,6 +307,14 @@ CODES: dict[str, tuple[str, str]] = {
     "gateway.start": ("The embedded gateway did not start.", "See the log it names."),
     "gateway.stopping": ("The gateway is stopping.", "Retry in a moment."),
     "gateway.restarted": ("The gateway was restarted.", "Retry; accepted tasks go on."),
+    "hub": ("The hub could not start your server.", "Try again, or tell the administrator."),
+    "hub.account": ("The hub's user has no account on the cluster.", "Ask the administrator for one."),
+    "hub.ended": (
+        "The Slurm job ended before the server was there.",
+        "See the reason it names; start again.",
+    ),
+    "hub.option": ("A choice that cannot be had.", "Choose one of those it names."),
+    "hub.unanswered": ("Slurm or the gateway does not answer.", "Try again in a minute."),
     "deadline": ("A deadline passed.", "The work goes on; ask again, or allow more time."),
     "not_yet": ("Not there yet.", ""),
 }

@@ -1,0 +1,91 @@
+"""What a waiting user reads."""
+
+from __future__ import annotations
+
+import pytest
+from msgspec.structs import replace
+
+from qmio_jupyter.hub.waiting import DeviceNow, Waiting, eta, line, percent
+from qmio_jupyter.hub.words import HOPELESS, REASONS, ending, is_hopeless, why
+
+PENDING = Waiting(stage="pending", partition="ilk", reason="Resources", ahead=2, start_s=600)
+DEVICE = DeviceNow(name="qmio", state="busy", tasks=3)
+
+
+def test_pending_says_why_where_and_when() -> None:
+    assert line(PENDING) == (
+        "Waiting in partition ilk: no node of this size is free yet (a smaller request would start sooner); "
+        "2 jobs ahead of you; ready in 3 s to 10 min (the longer time if every job ahead takes all of its own)"
+    )
+
+
+def test_without_a_plan_no_time_is_invented() -> None:
+    waiting = replace(PENDING, start_s=None, ahead=0, reason="Licenses")
+    assert eta(waiting) is None
+    assert "you are next" in line(waiting)
+    assert "Slurm has not planned its start yet" in line(waiting)
+    assert "all shared sessions" in line(waiting)
+
+
+def test_a_booking_puts_both_ends_off() -> None:
+    booked = replace(DEVICE, booked_s=3600.0, booked_for="class")
+    waiting = replace(PENDING, device=booked)
+    assert eta(waiting) == (3600.0, 3600.0)
+    assert "qmio is busy, 3 tasks there; it is booked for others (class), free in 60 min" in line(waiting)
+
+
+def test_the_next_booking_is_told() -> None:
+    soon = replace(DEVICE, next_booking_s=1800.0, booked_for="calibration")
+    assert "booked for others (calibration) in 30 min" in line(
+        replace(PENDING, stage="starting", device=soon)
+    )
+
+
+def test_every_stage_has_its_line() -> None:
+    stages = ["granting", "submitting", "pending", "opening", "starting", "undoing"]
+    lines = [line(replace(PENDING, stage=stage, node="ilk1", device=DEVICE)) for stage in stages]
+    assert len(set(lines)) == len(stages)
+    assert lines[3].startswith("Running on node ilk1: opening the QPU session on qmio")
+    assert [percent(replace(PENDING, stage=stage)) for stage in stages] == sorted(
+        percent(replace(PENDING, stage=stage)) for stage in stages
+    )
+
+
+def test_a_silent_slurm_is_not_a_lost_place() -> None:
+    text = line(replace(PENDING, unanswered_s=12.0))
+    assert "has not answered for 12 s" in text
+    assert "your place in the queue is kept" in text
+
+
+@pytest.mark.parametrize(
+    ("reason", "words"),
+    [
+        ("(Resources)", "no node of this size"),
+        ("ReqNodeNotAvail, UnavailableNodes:ilk1", "reserved for others or down"),
+        ("ReqNodeNotAvail, May be reserved for other job", "reserved for others or down"),
+        ("SomethingNew", "Slurm says SomethingNew"),
+        ("", "Slurm says nothing"),
+    ],
+)
+def test_reasons(reason: str, words: str) -> None:
+    assert words in why(reason)[0]
+
+
+def test_what_never_starts_is_known() -> None:
+    assert set(REASONS) >= HOPELESS
+    assert is_hopeless("(BadConstraints)")
+    assert not is_hopeless("Priority")
+
+
+@pytest.mark.parametrize(
+    ("state", "reason", "words"),
+    [
+        ("CANCELLED by 0", "None", "the Slurm job was cancelled"),
+        ("TIMEOUT", "TimeLimit", "time was up"),
+        ("NODE_FAIL", "", "the node failed"),
+        ("FAILED", "JobLaunchFailure", "failed to start: it could not be started on the node"),
+        ("NEWSTATE", "", "the Slurm job ended (NEWSTATE)"),
+    ],
+)
+def test_ends(state: str, reason: str, words: str) -> None:
+    assert words in ending(state, reason)
