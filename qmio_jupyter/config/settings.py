@@ -12,7 +12,7 @@ import os
 from collections.abc import Mapping
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import msgspec
 from msgspec import Meta
@@ -56,6 +56,26 @@ class AgentSettings(_Table, frozen=True, kw_only=True):
     def is_started(self) -> bool:
         """Whether the gateway starts it: it is to, and what it needs is installed (nothing is imported)."""
         return self.start and (not self.needs or find_spec(self.needs) is not None)
+
+
+class KeySettings(_Table, frozen=True, kw_only=True):
+    """A public key that the gateway knows from its start, and its role: a ``[[gateway.keys]]`` table.
+
+    Users are not among them: they prove who they are from their Slurm jobs.
+    """
+
+    #: Public CURVE key, Z85.
+    public: Annotated[str, Meta(pattern="^.{40}$")]
+    #: ``issuer`` (the hub), ``agent``, ``operator`` or ``monitor``.
+    role: Literal["issuer", "agent", "operator", "monitor"]
+    #: Device of an agent; only of an agent.
+    device: Annotated[str, Meta(pattern=r"^([A-Za-z0-9][A-Za-z0-9._-]{0,63})?$")] = ""
+    #: Whose it is, for those who read the file.
+    note: str = ""
+
+    def __post_init__(self) -> None:
+        if bool(self.device) != (self.role == "agent"):
+            raise ValueError("a key has a device exactly if its role is agent")
 
 
 #: Devices of an embedded gateway unless configured otherwise. Only the first has workers before its first task.
@@ -119,6 +139,9 @@ class GatewaySettings(_Table, frozen=True, kw_only=True):
     idle_s: _Positive = 900.0
     #: Agents it starts and watches over.
     agents: tuple[AgentSettings, ...] = DEFAULT_AGENTS
+    #: Keys of hubs, operators, monitors, and of agents that somebody else starts. A key taken out of the file keeps
+    #: its role until it is revoked.
+    keys: tuple[KeySettings, ...] = ()
     #: Tasks of devices that may run one twice without harm (emulators) are dispatched while they are being written
     #: down, not after. What is told to users always waits for the disk.
     early_dispatch: bool = False

@@ -120,7 +120,10 @@ def core_config(settings: GatewaySettings) -> CoreConfig:
 
 
 def enrolments(settings: GatewaySettings, places: Places, user: KeyPair) -> list[Enrolment]:
-    """Return the keys an embedded gateway vouches for: its owner's, and one per agent and device."""
+    """Return the keys a gateway vouches for: its own agents', and an embedded one's owner's.
+
+    Others are those that the settings name (`configured_keys`).
+    """
     keys = private_directory(places.keys)
     known = [
         Enrolment(
@@ -131,16 +134,35 @@ def enrolments(settings: GatewaySettings, places: Places, user: KeyPair) -> list
             note="owner of this embedded gateway",
         )
     ]
+    if not settings.embedded:
+        known.clear()
     known += [
         Enrolment(
             key=key_id(keys_at(keys / f"agent-{agent.device}.key").public),
             role=Role.AGENT,
             device=agent.device,
-            note="embedded agent",
+            note="embedded agent" if settings.embedded else "agent that the gateway starts",
         )
         for agent in settings.agents
+        if settings.embedded or agent.is_started
     ]
     return known
+
+
+def configured_keys(settings: GatewaySettings) -> list[Enrolment]:
+    """Return the keys that the settings name, with their roles.
+
+    Raises
+    ------
+    AuthError
+        If one is not a key.
+    """
+    return [
+        Enrolment(
+            key=key_id(known.public), role=Role(known.role), device=known.device or None, note=known.note
+        )
+        for known in settings.keys
+    ]
 
 
 def user_name() -> str:
@@ -173,7 +195,7 @@ async def _serve(
         return Core(config, live, live.epoch + 1, clock.now_ms())
 
     desk = Desk(reload(store.load_live()), identity=identity, ids=lambda p: _mint(p, clock))
-    vouched = enrolments(settings, places, user) if settings.embedded else []
+    vouched = configured_keys(settings) + enrolments(settings, places, user)
     # Nothing of these turns is sent to anybody: only the records matter.
     first = join([desk.start(), desk.enrol(vouched, clock.now_ms())])
     store.commit(first.records).result(START_S)

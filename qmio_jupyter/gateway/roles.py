@@ -27,7 +27,7 @@ ALLOWED: dict[str, frozenset[Role]] = {
     "grant.revoke": _ISSUER,
     "booking.create": _OPERATOR,
     "booking.cancel": _OPERATOR,
-    "booking.list": _WATCHING,
+    "booking.list": _LOOKING,
     "program.query": _USER,
     "program.put": _USER,
     "program.get": _AGENT,

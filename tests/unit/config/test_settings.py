@@ -191,3 +191,12 @@ def test_fez_is_there_with_its_package_and_nobody_waits_for_it_without() -> None
     assert fez.needs == "qiskit_ibm_runtime"
     assert fez.options["warm"] == "no"
     assert GatewaySettings().agent("fake-qmio").options == {"calibration": "qmio"}
+
+
+def test_keys_that_the_gateway_knows_from_its_start() -> None:
+    key = "0123456789012345678901234567890123456789"
+    made = parse(f'[[gateway.keys]]\npublic = "{key}"\nrole = "issuer"\nnote = "hub"'.encode())
+    assert [(one.public, one.role) for one in made.gateway.keys] == [(key, "issuer")]
+    for table in ('role = "user"', 'role = "agent"', 'role = "monitor"\ndevice = "echo"'):
+        with pytest.raises(ConfigError):
+            parse(f'[[gateway.keys]]\npublic = "{key}"\n{table}'.encode())

@@ -32,8 +32,8 @@ BY_ROLE = {
         "gateway.stop",
     },
     Role.ISSUER: {
-        "hello", "ping", "grant.create", "grant.bind", "grant.revoke", "device.list", "device.show",
-        "gateway.show",
+        "hello", "ping", "grant.create", "grant.bind", "grant.revoke", "booking.list", "device.list",
+        "device.show", "gateway.show",
     },
     Role.AGENT: {
         "hello", "ping", "snapshot.get", "program.get", "agent.announce", "claim.held", "claim.started",

@@ -1,0 +1,108 @@
+"""A centre's gateway for tests with real processes: not embedded, its hub's key enrolled by its settings."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+from qmio_jupyter.auth.keys import keys_at
+from qmio_jupyter.config import connection
+from qmio_jupyter.config.places import places
+from qmio_jupyter.config.settings import GatewayAddress
+from qmio_jupyter.testing.home import wait_until
+
+#: The device that runs anything in no time.
+ECHO = """
+[[gateway.agents]]
+device = "echo"
+driver = "echo"
+credit = 16
+workers = 0
+"""
+
+
+class Centre:
+    """A gateway process in a directory of its own, with the key pair of a hub.
+
+    Parameters
+    ----------
+    root : Path
+        An empty directory.
+    agents : str
+        Its ``[[gateway.agents]]`` tables.
+    more : str
+        More of its ``[gateway]`` table, one key a line.
+    environ : mapping, optional
+        More environment for it.
+    """
+
+    def __init__(
+        self, root: Path, *, agents: str = ECHO, more: str = "", environ: dict[str, str] | None = None
+    ) -> None:
+        self.root = root
+        kept = {name: value for name, value in os.environ.items() if not name.startswith("QMIO_")}
+        self.environ = kept | {
+            "QMIO_HOME": str(root / "home"),
+            "QMIO_CONFIG": str(root / "config.toml"),
+            **(environ or {}),
+        }
+        root.chmod(0o700)
+        self.hub_key_file = root / "hub.key"
+        public = keys_at(self.hub_key_file).public
+        self._text = (
+            f'[gateway]\nname = "centre"\nembedded = false\nendpoint = "ENDPOINT"\n{more}\n{agents}\n'
+            f'[[gateway.keys]]\npublic = \'{public}\'\nrole = "issuer"\nnote = "the hub"\n'
+        )
+        self._endpoint = "tcp://127.0.0.1:*"
+        self._process: subprocess.Popen[bytes] | None = None
+
+    def start(self) -> Centre:
+        """Start it; after the first time at the same endpoint. Return once it listens."""
+        (self.root / "config.toml").write_text(self._text.replace("ENDPOINT", self._endpoint))
+        with (self.root / "gateway.log").open("ab") as log:
+            process = subprocess.Popen(
+                [sys.executable, "-m", "qmio_jupyter.cli.daemon", "gateway"],
+                env=self.environ,
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+                start_new_session=True,
+            )
+        self._process = process
+        path = places(self.environ).connection_file
+
+        def listens() -> bool:
+            if process.poll() is not None:
+                raise AssertionError(f"the gateway ended with {process.returncode}: {self.log()}")
+            return path.exists() and connection.read(path).pid == process.pid
+
+        wait_until(listens, "the gateway listens")
+        self._endpoint = self.address().endpoint
+        return self
+
+    def address(self) -> GatewayAddress:
+        """Return where it is, for its hub."""
+        written = connection.read(places(self.environ).connection_file)
+        return GatewayAddress(
+            endpoint=written.endpoint, server_key=written.server_key, key_file=str(self.hub_key_file)
+        )
+
+    def kill(self) -> None:
+        """Send it SIGKILL; its agents end by themselves."""
+        assert self._process is not None
+        self._process.kill()
+        self._process.wait(10)
+
+    def stop(self) -> None:
+        """End it as a service manager does."""
+        if self._process is not None and self._process.poll() is None:
+            self._process.send_signal(signal.SIGTERM)
+            self._process.wait(20)
+
+    def log(self) -> str:
+        """Return what it wrote to its output and its log."""
+        texts = [self.root / "gateway.log", places(self.environ).state / "gateway.jsonl"]
+        return "\n".join(path.read_text(errors="replace")[-6000:] for path in texts if path.exists())
