@@ -32,6 +32,13 @@ from __future__ import annotations
 from typing import ClassVar
 
 
+def sentences(message: str, hint: str) -> str:
+    """Return what happened and what to do next, on one line."""
+    if hint and not message.rstrip().endswith((".", "!", "?")):
+        message = f"{message.rstrip()}."
+    return " ".join(f"{message} {hint}".split())
+
+
 class QmioError(Exception):
     """Base of every error this package raises.
 
@@ -72,10 +79,7 @@ class QmioError(Exception):
 
     def one_line(self) -> str:
         """Return ``[code] message Hint``, on one line, for terminals and cells."""
-        text = f"[{self.code}] {self.message}"
-        if self.hint:
-            text = f"{text} {self.hint}" if text.endswith((".", "!", "?")) else f"{text}. {self.hint}"
-        return " ".join(text.split())
+        return f"[{self.code}] {sentences(self.message, self.hint)}"
 
     def __str__(self) -> str:
         return self.one_line()

@@ -16,7 +16,8 @@ from qmio_jupyter.display.text import plain
 #: Colours are JupyterLab's where there is one, else they follow from the text's own: nothing is assumed of the paper.
 STYLE: Final = (
     "<style>"
-    ".qmio-page{font-size:13px;line-height:20px;max-width:100%;font-variant-numeric:tabular-nums}"
+    # Text outputs of JupyterLab begin 8 px from the left.
+    ".qmio-page{padding:0 8px;font-size:13px;line-height:20px;max-width:100%;font-variant-numeric:tabular-nums}"
     ".qmio-page .qmio-head,.qmio-page .qmio-line{min-height:24px;line-height:24px;max-width:720px}"
     ".qmio-page .qmio-soft{color:var(--jp-ui-font-color2,inherit)}"
     ".qmio-page .qmio-state{font-weight:600;white-space:nowrap}"
@@ -25,13 +26,16 @@ STYLE: Final = (
     "color:color-mix(in srgb,var(--jp-error-color1,#e53935) 65%,currentColor)}"
     ".qmio-page .qmio-mark{display:inline-block;width:1em}"
     ".qmio-page .qmio-id{font-family:var(--jp-code-font-family,ui-monospace,monospace);font-size:12px}"
-    ".qmio-page .qmio-figure img{display:block;margin:0}"
+    ".qmio-page .qmio-figure img{margin:0;max-width:none}"
     ".qmio-page details{margin:0;min-height:24px}"
     ".qmio-page summary{cursor:pointer;line-height:24px}"
-    ".qmio-page table.qmio-table{margin:2px 0 8px 16px;border-collapse:collapse;font-size:12px}"
+    ".qmio-page table.qmio-table{margin:2px 0 8px 0;border-collapse:collapse;font-size:12px}"
+    ".qmio-page details table.qmio-table{margin-left:16px}"
     ".qmio-page .qmio-table td,.qmio-page .qmio-table th{padding:1px 12px 1px 0;vertical-align:top;"
     "white-space:pre-wrap;max-width:72ch;overflow-wrap:anywhere}"
-    ".qmio-page .qmio-scroll td,.qmio-page .qmio-scroll th{overflow-wrap:normal}"
+    # Names, ids and dates stay whole; what is last in a row of many, a sentence or a label, may wrap.
+    ".qmio-page .qmio-table th,.qmio-page .qmio-scroll td:not(:last-child){white-space:nowrap}"
+    ".qmio-page .qmio-scroll td:last-child{overflow-wrap:break-word;min-width:12ch}"
     "</style>"
 )
 #: Columns of a table that fits any page.

@@ -81,7 +81,7 @@ def moment(
         Whether the gateway answers.
     """
     done = max(view.shots_done, 0 if partial is None else partial.shots_done)
-    what, estimate = _estimate(view)
+    what, estimate = estimated(view)
     snapshot_id = view.snapshot_id or about.snapshot_id
     taken_ms = about.taken_ms(snapshot_id)
     return Moment(
@@ -113,7 +113,8 @@ def _word(view: TaskView, done: int) -> str:
     return "next on the device" if view.state is TaskState.CLAIMED else view.state.value
 
 
-def _estimate(view: TaskView) -> tuple[str, Estimate | None]:
+def estimated(view: TaskView) -> tuple[str, Estimate | None]:
+    """Return what is awaited next, ``starts`` or ``ends``, and when; empty for what has ended."""
     if view.state is TaskState.QUEUED or (view.state is TaskState.CLAIMED and view.start is not None):
         return "starts", view.start
     if view.state in (TaskState.CLAIMED, TaskState.RUNNING):

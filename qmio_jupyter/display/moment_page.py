@@ -46,7 +46,7 @@ def moment_page(found: Moment, drawings: Sequence[Drawing], *, is_live: bool) ->
         ),
         html.line(html.soft(found.device), html.soft(found.snapshot), html.soft(found.calibrated)),
         shown,
-        html.line(_bar(found), html.esc(found.progress), html.esc(f"{found.percent} %")),
+        html.line(f"{_bar(found)} {html.esc(found.progress)}", html.esc(f"{found.percent} %")),
         html.line(html.esc(found.note) or _EMPTY),
         html.line(html.soft("task ") + html.code(found.task_id)),
     )

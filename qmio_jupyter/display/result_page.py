@@ -33,6 +33,8 @@ from qmio_jupyter.model.task import TaskState, TaskView
 #: Outcomes of a table that can be unfolded.
 MOST_OUTCOMES = 64
 _MOST_LAYOUT = 40
+#: s; what took less on the device than can be told in ms is not told.
+_LEAST_S = 0.0005
 
 Bundle = dict[str, Any]
 
@@ -46,7 +48,9 @@ def result_bundle(view: TaskView, result: TaskResult, about: About = NOTHING) ->
     }
 
 
-def ended_bundle(view: TaskView, partial: TaskResult | None, about: About, said: str) -> Bundle:
+def ended_bundle(
+    view: TaskView, partial: TaskResult | None, about: About, said: str, *, is_raised: bool = False
+) -> Bundle:
     """Return what a cell shows of a task that has no result: failed, cancelled, or still under way.
 
     Parameters
@@ -55,10 +59,12 @@ def ended_bundle(view: TaskView, partial: TaskResult | None, about: About, said:
         The newest counts; they are shown if there are shots among them.
     said : str
         The line that says what happened, and what to do next.
+    is_raised : bool
+        Whether the cell ends with the task's error: the page need not tell it a second time.
     """
     return {
         "text/plain": said,
-        "text/html": ended_page(view, partial, about, said),
+        "text/html": ended_page(view, partial, about, said, is_raised=is_raised),
         MEDIA_TYPE: result_json(view, partial, about),
     }
 
@@ -74,7 +80,7 @@ def moment_bundle(
         return ended_bundle(view, partial, about, said)
     found = moment(view, partial, about, now_ms=now_ms, seen_s_ago=seen_s_ago)
     found = msgspec.structs.replace(
-        found, note=found.note or f"As it is now. %qpu attach {view.task_id} follows it to its end."
+        found, note=found.note or f"As of {date(now_ms)}. %qpu attach {view.task_id} follows it to its end."
     )
     drawings = pictures(sections(partial, about), asked=view.shots)
     return {
@@ -94,7 +100,7 @@ def result_page(view: TaskView, result: TaskResult, about: About = NOTHING) -> s
         html.line(
             html.esc(f"{grouped(result.shots_done)} shots"),
             html.esc(f"seed {result.seed}"),
-            html.esc(duration(measured) if measured else ""),
+            html.esc(duration(measured) if measured >= _LEAST_S else ""),
         ),
         *(html.line(html.esc(f"⟨{text}⟩ = {signed(value)}")) for text, value in _single(found)),
         *(html.line(html.esc(f"Warning: {warning}")) for section in found for warning in section.warnings),
@@ -108,12 +114,15 @@ def result_page(view: TaskView, result: TaskResult, about: About = NOTHING) -> s
     )
 
 
-def ended_page(view: TaskView, partial: TaskResult | None, about: About, said: str) -> str:
-    """Return the page of a task without a result."""
+def ended_page(
+    view: TaskView, partial: TaskResult | None, about: About, said: str, *, is_raised: bool = False
+) -> str:
+    """Return the page of a task without a result; see `ended_bundle`."""
     found = sections(partial, about) if partial is not None and partial.shots_done else []
+    told = () if is_raised and view.error is not None else _what_happened(view, partial, said)
     return html.page(
         _head(view, about),
-        *(html.line(html.esc(text)) for text in _what_happened(view, partial, said)),
+        *(html.line(html.esc(text)) for text in told),
         *map(figure, pictures(found, asked=view.shots) if found else ()),
         html.details("Counts until then", "".join(map(_outcomes, found))),
         _about_task(view, partial, about),

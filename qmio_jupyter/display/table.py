@@ -9,6 +9,7 @@ import msgspec
 
 from qmio_jupyter.display.place import place_words
 from qmio_jupyter.display.text import align, duration, facts, moment
+from qmio_jupyter.errors import sentences
 from qmio_jupyter.model.access import Session
 from qmio_jupyter.model.device import DeviceDescription, DeviceView, Snapshot
 from qmio_jupyter.model.task import TaskView
@@ -87,7 +88,7 @@ def task_facts(view: TaskView) -> Facts:
         ("snapshot", view.snapshot_id or ""),
         ("starts in", "" if view.start is None else duration(view.start.p50_s)),
         ("ends in", "" if view.end is None else duration(view.end.p50_s)),
-        ("error", "" if view.error is None else f"{view.error.message} {view.error.hint}".strip()),
+        ("error", "" if view.error is None else sentences(view.error.message, view.error.hint)),
     ]
 
 

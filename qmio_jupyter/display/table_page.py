@@ -117,7 +117,7 @@ def _chip(snapshot: Snapshot | None, quantity: str | None) -> list[str]:
     except UsageError as problem:
         return [html.line(html.soft(f"No map: {problem.message}"))]
     header, *rows = chip.table(found)
-    return [figure(drawn), html.details("All values as a table", html.table(header, rows))]
+    return [figure(drawn, focus=True), html.details("All values as a table", html.table(header, rows))]
 
 
 def _aged(taken_ms: int, now_ms: int) -> str:

@@ -106,11 +106,12 @@ def histogram(
         spots.sort(key=lambda spot: spot.x)
     else:
         middle = LEFT + (width - LEFT - RIGHT) / 2
+        y = frame.base - frame.tall / 2
+        # No line of the grid runs through the words.
         body.append(
-            label(
-                middle, frame.base - frame.tall / 2 + 4, "no shots yet", anchor="middle", classes="qmio-halo"
-            )
+            f'<rect class="qmio-gap" x="{number(middle - 44)}" y="{number(y - 9)}" width="88" height="18"/>'
         )
+        body.append(label(middle, y + 4, "no shots yet", anchor="middle"))
     body.append(columns.base_line(frame))
     return document(
         width=width,

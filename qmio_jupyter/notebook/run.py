@@ -192,7 +192,7 @@ def follow(
         _end(director, handle, completed(client, handle))
         check_expect(handle)
         return
-    _end(director, handle, _ended(handle, status_text(handle.view)))
+    _end(director, handle, _ended(handle, status_text(handle.view), is_raised=True))
     handle.raise_for_state()
 
 
@@ -231,10 +231,10 @@ def _end(director: Director, handle: TaskHandle, bundle: Bundle) -> None:
     director.end(bundle, handle.view, handle.partial, handle.about)
 
 
-def _ended(handle: TaskHandle, said: str) -> Bundle:
+def _ended(handle: TaskHandle, said: str, *, is_raised: bool = False) -> Bundle:
     from qmio_jupyter.display.result_page import ended_bundle
 
-    return ended_bundle(handle.view, handle.partial, handle.about, said)
+    return ended_bundle(handle.view, handle.partial, handle.about, said, is_raised=is_raised)
 
 
 def _wait(client: Client, handle: TaskHandle, director: Director, timeout_s: float | None) -> None:

@@ -71,8 +71,12 @@ def browser() -> Iterator[Browser]:
 
 @pytest.fixture(scope="session")
 def home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Home]:
-    """The user's home; its gateway is stopped at the end, with nothing left behind."""
-    found = Home(tmp_path_factory.mktemp("home") / "qmio")
+    """The user's home; its gateway is stopped at the end, with nothing left behind.
+
+    Another user is known to the gateway. She has so much more of a share that her tasks come first.
+    """
+    found = Home(tmp_path_factory.mktemp("home") / "qmio", "[gateway.core.weights]\nchemistry = 1e6\n")
+    found.admit("colleague", "chemistry/colleague")
     yield found
     assert found.stop() == []
 
@@ -101,6 +105,18 @@ def queue(client: Client) -> Iterator[Client]:
     for view in client.tasks(1000, states=live):
         client.cancel(view.task_id)
     wait_until(lambda: not client.tasks(1, states=live), "every task has ended")
+
+
+@pytest.fixture
+def colleague(home: Home, client: Client) -> Iterator[Client]:
+    """The other user's client; what she has left is cancelled."""
+    made = connect(settings=home.client_of("colleague"), timeout_s=60)
+    yield made
+    live = [state for state in TaskState if not state.is_final]
+    for view in made.tasks(1000, states=live):
+        made.cancel(view.task_id)
+    wait_until(lambda: not made.tasks(1, states=live), "every task has ended")
+    made.close()
 
 
 class Desk:

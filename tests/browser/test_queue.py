@@ -26,12 +26,12 @@ WARM = f"%%qpu -n 10\n{BODY}"
 CELL = f"%%qpu --pace real -n 3000 --label mine\n{BODY}"
 
 
-def somebody_elses(queue: Client, count: int, shots: int = 2000) -> None:
+def somebody_elses(colleague: Client, count: int, shots: int = 2000) -> None:
     """Queue `count` tasks that keep the device's clock: a second and a half each."""
     data = BODY.encode()
     program = Program(digest=digest(data), media_type=QASM3, data=data)
     for number in range(count):
-        queue.submit(
+        colleague.submit(
             TaskSpec(
                 device="fake-qmio",
                 items=(Item(program=program.digest, shots=shots),),
@@ -53,12 +53,12 @@ def read(pattern: str, texts: list[str]) -> list[int]:
 
 
 @pytest.mark.parametrize("front", ["lab", "notebook"])
-def test_position_estimate_and_shots_move_and_nothing_jumps(desk: Any, queue: Client, front: Any) -> None:
+def test_position_estimate_and_shots_move_and_nothing_jumps(desk: Any, colleague: Client, front: Any) -> None:
     sheet = desk.open(["%load_ext qmio_jupyter", WARM, CELL, "'what is below'"], front=front)
     sheet.run(0)
     sheet.run(1)
     sheet.run(3)
-    somebody_elses(queue, 5)
+    somebody_elses(colleague, 5)
     watch = Watch(sheet.output(2))
     output = sheet.start(2)
     expect(output).to_contain_text(re.compile(r"[2-9] ahead \(others.\)"))

@@ -9,14 +9,14 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from qmio_jupyter.display.about import About
-from qmio_jupyter.display.moment import Moment, moment
+from qmio_jupyter.display.moment import Moment, estimated, moment
 from qmio_jupyter.display.pictures import Scale, pictures
 from qmio_jupyter.display.result_page import Bundle
 from qmio_jupyter.display.sections import sections
 from qmio_jupyter.display.status import status_text
 from qmio_jupyter.drawing.picture import Drawing
 from qmio_jupyter.model.result import TaskResult
-from qmio_jupyter.model.task import TaskView
+from qmio_jupyter.model.task import TaskState, TaskView
 from qmio_jupyter.notebook.live.screens import Frame, Lasting, Screen
 
 #: A task that ends sooner shows nothing but its end.
@@ -48,6 +48,7 @@ class Director:
         self._shown: Moment | None = None
         self._drawn: tuple[TaskResult | None, list[Drawing]] | None = None
         self._scale = Scale()
+        self._due_since: tuple[TaskState, float] | None = None
 
     def next_s(self) -> float:
         """Return the seconds after which `update` should be called again."""
@@ -66,6 +67,7 @@ class Director:
         began = self._clock()
         if began < self._due:
             return
+        seen_s_ago = max(seen_s_ago, self._overdue_s(view, seen_s_ago, began))
         now = moment(view, partial, about, now_ms=self._wall(), seen_s_ago=seen_s_ago, connected=connected)
         is_new = self._drawn is None or self._drawn[0] is not partial
         self._due = began + INTERVAL_S
@@ -80,6 +82,16 @@ class Director:
             # The first frame may have loaded what it is shown with; that says nothing of the next.
             ended = self._clock()
             self._due = max(self._due, ended + LEISURE * (ended - began))
+
+    def _overdue_s(self, view: TaskView, seen_s_ago: float, now_s: float) -> float:
+        """Return for how long what is awaited has been due: "any moment" may be said for a moment only."""
+        _, estimate = estimated(view)
+        if estimate is None or estimate.p90_s > seen_s_ago:
+            self._due_since = None
+            return 0.0
+        if self._due_since is None or self._due_since[0] is not view.state:
+            self._due_since = (view.state, now_s)
+        return now_s - self._due_since[1]
 
     def _drawing(self, partial: TaskResult | None, about: About, shots: int) -> list[Drawing]:
         if self._drawn is None or self._drawn[0] is not partial:

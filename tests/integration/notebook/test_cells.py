@@ -233,7 +233,7 @@ def test_compare_two_tasks(kernel: Any) -> None:
 def test_a_device_and_its_calibration_show_the_chip(kernel: Any) -> None:
     for line in ("%qpu device fake-qmio --quantity t2", "%qpu calibration fake-qmio"):
         shown = kernel.run(line).ok().outputs[-1]["data"]
-        assert shown["text/html"].count("<area") == 32 + 33
+        assert shown["text/html"].count('class="qmio-spot') == 32 + 33
         assert (
             kernel.value("__import__('qmio_jupyter').device('fake-qmio').snapshot_id") in shown["text/plain"]
         )

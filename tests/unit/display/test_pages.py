@@ -179,6 +179,20 @@ def test_a_failed_task_says_what_and_what_to_do_next() -> None:
     assert bundle[MEDIA_TYPE]["items"] == []
 
 
+def test_a_cell_that_raises_the_error_tells_it_once() -> None:
+    failed = view(
+        state=TaskState.FAILED, error=ErrorInfo(code="program.syntax", message="line 3", hint="Correct it.")
+    )
+    text = harmless(ended_bundle(failed, None, NOTHING, "t-1: failed", is_raised=True)["text/html"]).text
+    assert text.startswith("✕ failed [program.syntax] · mine ideal")
+    assert "line 3" not in text
+
+
+def test_a_duration_that_cannot_be_told_is_not() -> None:
+    found = result(item([(0, 100)], ("c", 1)), durations=(("measured", 0.0002),))
+    assert "0 ms" not in harmless(result_bundle(VIEW, found, NOTHING)["text/html"]).text
+
+
 def test_a_cancelled_task_keeps_what_was_counted() -> None:
     partial = result(item([(0, 40)], ("c", 1)), is_final=False, shots_done=40)
     page = harmless(
@@ -204,7 +218,8 @@ def test_a_moment_is_a_picture_that_says_how_to_follow() -> None:
     bundle = moment_bundle(waiting, None, About(bindings=(1,)), now_ms=0)
     page = harmless(bundle["text/html"])
     assert "○ queued · mine · 2 ahead · starts in 10\N{EN DASH}25 s" in page.text
-    assert "%qpu attach t-1 follows it" in page.text
+    assert "As of 1970-01-01 00:00:00. %qpu attach t-1 follows it" in page.text
+    assert "· 0 of" not in page.text
     assert page.tags.count("img") == 1
     assert bundle["text/plain"].startswith("t-1 on ideal: queued, 2 ahead")
 

@@ -38,7 +38,7 @@ def test_task_tells_its_timeline_and_error() -> None:
         timeline=(Stamp(stage="accepted", at_ms=0), Stamp(stage="on_device", at_ms=5, seconds=0.02)),
     )
     text = table.task_text(view)
-    assert "line 3 Correct it." in text
+    assert "line 3. Correct it." in text
     assert "20 ms" in text
 
 

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import base64
+import re
 from html.parser import HTMLParser
+
+import pytest
 
 from qmio_jupyter.drawing.histogram import histogram
 from qmio_jupyter.drawing.html import figure
@@ -35,25 +38,28 @@ def test_the_image_is_the_drawing() -> None:
 def test_every_spot_can_be_hovered() -> None:
     drawing = histogram([("<&\"'>", 5), ("11", 6)])
     elements = Elements(figure(drawing)).found
-    areas = [attributes for tag, attributes in elements if tag == "area"]
-    assert [area["title"] for area in areas] == [spot.text for spot in drawing.spots]
-    for area, spot in zip(areas, drawing.spots, strict=True):
-        left, top, right, bottom = map(int, str(area["coords"]).split(","))
-        assert abs(left - spot.x) <= 1
-        assert abs(right - spot.x - spot.width) <= 1
-        assert 0 <= top < bottom <= drawing.height
-    image = dict(elements)["img"]
-    assert image["usemap"] == f"#{dict(elements)['map']['name']}"
+    found = [attributes for tag, attributes in elements if tag == "span"]
+    assert [one["title"] for one in found] == [spot.text for spot in drawing.spots]
+    for one, spot in zip(found, drawing.spots, strict=True):
+        box = dict(re.findall(r"(\w+):([\d.]+)%", str(one["style"])))
+        assert float(box["left"]) * drawing.width / 100 == pytest.approx(spot.x, abs=0.1)
+        assert float(box["top"]) * drawing.height / 100 == pytest.approx(spot.y, abs=0.1)
+        assert float(box["width"]) * drawing.width / 100 == pytest.approx(spot.width, abs=0.1)
+        assert float(box["height"]) * drawing.height / 100 == pytest.approx(spot.height, abs=0.1)
+        # A list of empty pictures would only stop who has the image's own text read out.
+        assert (one.get("aria-hidden"), one.get("tabindex")) == ("true", None)
 
 
-def test_two_drawings_on_a_page_have_maps_of_their_own() -> None:
-    names = {dict(Elements(figure(histogram([("0", n)]))).found)["map"]["name"] for n in (1, 2)}
-    assert len(names) == 2
+def test_every_spot_can_have_the_focus_where_that_is_wanted() -> None:
+    drawing = histogram([("00", 5), ("11", 6)])
+    found = [attributes for tag, attributes in Elements(figure(drawing, focus=True)).found if tag == "span"]
+    assert [one["aria-label"] for one in found] == [spot.text for spot in drawing.spots]
+    assert {(one["tabindex"], one["role"]) for one in found} == {("0", "img")}
 
 
-def test_without_spots_there_is_no_map() -> None:
+def test_without_spots_there_is_the_image_alone() -> None:
     tags = [tag for tag, _ in Elements(figure(histogram([]))).found]
-    assert tags == ["div", "style", "img"]
+    assert tags == ["div", "style", "div", "img"]
 
 
 def test_nothing_in_it_runs_or_loads() -> None:

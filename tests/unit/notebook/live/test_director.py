@@ -171,3 +171,19 @@ def test_who_keeps_a_last_frame_gets_the_end_if_anything_was_shown() -> None:
         for frame in screen.kept:
             assert (frame.moment.state, frame.moment.done) == ("completed", 1000)
             assert frame.drawings is not screen.frames[0][1].drawings
+
+
+def test_any_moment_is_said_for_a_moment_only() -> None:
+    """The gateway says "now" again and again of a task that takes longer than it thought."""
+    screen, director = directed()
+    late = Estimate(p50_s=0.0, p90_s=0.0, samples=3)
+    for tick in range(1, 30):
+        screen.now = 100 + tick / 5
+        director.update(msgspec.structs.replace(done(tick), end=late), None, NOTHING)
+    said = [frame.moment.eta for _, frame in screen.frames]
+    assert said[0] == "ends any moment"
+    assert said[-1] == "ends later than estimated"
+    screen.now += 1
+    soon = Estimate(p50_s=20.0, p90_s=30.0, samples=3)
+    director.update(msgspec.structs.replace(done(40), end=soon), None, NOTHING)
+    assert screen.frames[-1][1].moment.eta.startswith("ends in 20")
