@@ -21,6 +21,7 @@ The tree::
     ├── DeviceError           no such device, offline, refused
     ├── AgentError            an agent or its worker died or misbehaved
     ├── StoreError            not on disk; retry later
+    ├── SlurmError            Slurm could not be asked, or refused
     ├── GatewayError          gateway unreachable, stopping, restarted
     ├── HubError              the hub cannot start, or keep, a server
     ├── DeadlineError         a wait reached its deadline; the work goes on
@@ -180,6 +181,12 @@ class StoreError(QmioError):
     default_retryable = True
 
 
+class SlurmError(QmioError):
+    """Slurm could not be asked, knows no such job, or refused."""
+
+    default_code = "slurm"
+
+
 class GatewayError(QmioError):
     """The gateway cannot be reached, is stopping, or was restarted."""
 
@@ -225,6 +232,7 @@ _CLASSES: dict[str, type[QmioError]] = {
         DeviceError,
         AgentError,
         StoreError,
+        SlurmError,
         GatewayError,
         HubError,
         DeadlineError,
@@ -307,6 +315,14 @@ CODES: dict[str, tuple[str, str]] = {
     "agent.timeout": ("The worker ran out of its time.", "Make the program smaller, or raise the limit."),
     "agent.memory": ("The worker ran out of its memory.", "Make the program smaller."),
     "store": ("The ledger cannot be written.", "Retry; tell the administrator if it goes on."),
+    "slurm": ("About Slurm.", ""),
+    "slurm.unreachable": (
+        "Slurm could not be asked; nothing is taken to have ended.",
+        "Retry in a moment.",
+    ),
+    "slurm.unknown_job": ("Slurm knows no such job.", "It may have ended; see sacct."),
+    "slurm.refused": ("Slurm refused, for the reason it names.", "Ask for something else."),
+    "slurm.command": ("A Slurm command cannot be run.", "Correct its path in the settings."),
     "gateway": ("The gateway cannot be reached.", "Check `jupyter qmio status`."),
     "gateway.start": ("The embedded gateway did not start.", "See the log it names."),
     "gateway.stopping": ("The gateway is stopping.", "Retry in a moment."),

@@ -5,7 +5,7 @@ May not: contain behaviour, or import an implementation.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future
 from typing import Protocol
 
@@ -204,6 +204,16 @@ class DeviceDriver(Protocol):
 class SlurmRunner(Protocol):
     """Runs one Slurm command (argv, no shell) and gives back (exit code, stdout, stderr)."""
 
-    def run(self, argv: Sequence[str], *, stdin: bytes = b"", timeout_s: float) -> tuple[int, str, str]:
-        """Run `argv`; raises `QmioError` on timeout or if the command cannot be started."""
+    def run(
+        self,
+        argv: Sequence[str],
+        *,
+        stdin: bytes = b"",
+        timeout_s: float,
+        environ: Mapping[str, str] | None = None,
+    ) -> tuple[int, str, str]:
+        """Run `argv`; raises `QmioError` on timeout or if the command cannot be started.
+
+        Its environment is `environ`, or this process's own when None.
+        """
         ...

@@ -84,8 +84,9 @@ def main(what: str) -> int:
         results.append(run("suites that load Qiskit or IPython", pytest("-p", "no:nbmake", *LOADING)))
     if what == "all":
         results.append(run("simulation", pytest("tests/simulation")))
+        # Where they cannot be had they say so, and the suites skip loudly, or fail under CI=true.
+        subprocess.run([PY, "tools/slurm.py"], cwd=ROOT, check=False, env=environment())
         results.append(run("real suites", pytest("-n", "2", "--dist", "loadfile", *REAL)))
-        # Where it cannot have a browser it says so, and the suites skip loudly, or fail under CI=true.
         subprocess.run([PY, "tools/chromium.py"], cwd=ROOT, check=False, env=environment())
         results.append(run("browser suites", pytest("tests/browser")))
     if what == "long":

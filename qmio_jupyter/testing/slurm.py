@@ -1,0 +1,440 @@
+"""A real Slurm cluster of several nodes on one machine: Debian's slurmctld, slurmd and munged, started and stopped.
+
+Everything lives in one directory and one PID namespace: when whoever started it ends, however that comes about, no
+daemon, job or notebook is left. As root the jobs of distinct unix users run as those users; an ordinary user has one
+uid for all. There is no slurmdbd: what needs accounting (associations, QOS limits, sacct) cannot be tried on it.
+"""
+
+from __future__ import annotations
+
+import getpass
+import json
+import os
+import pwd
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from secrets import randbelow, token_bytes
+from typing import Any, NamedTuple
+
+from qmio_jupyter.errors import SlurmError
+from qmio_jupyter.slurm.adapter import Slurm
+from qmio_jupyter.slurm.commands import SlurmCommands
+from qmio_jupyter.testing import keeper
+
+_SBIN = ("/usr/sbin", "/usr/local/sbin", "/sbin")
+#: Seconds anything may take to come up; a loaded machine is slow, a broken one is not waited for for ever.
+PATIENCE_S = 30.0
+#: What stands for a gpu's device file.
+_DEVICES = ("/dev/null", "/dev/zero", "/dev/full", "/dev/random")
+#: Ports below those that the kernel gives to outgoing connections.
+_PORTS = (21_000, 31_000)
+
+
+class NodeSpec(NamedTuple):
+    """A node that the cluster pretends to have."""
+
+    name: str
+    cpus: int = 4
+    memory_mb: int = 4000
+    #: As ``gpu:a100:2``.
+    gres: str = ""
+
+
+NODES = (NodeSpec("n1"), NodeSpec("n2"), NodeSpec("n3"))
+LICENCES: Mapping[str, int] = {"qpu_fake-qmio": 2, "qpu_echo": 8}
+
+_CONF = """\
+ClusterName={cluster}
+SlurmctldHost={host}(127.0.0.1)
+SlurmctldPort={port}
+CommunicationParameters=NoCtldInAddrAny,NoInAddrAny
+SlurmUser={slurm_user}
+SlurmdUser={me}
+AuthType=auth/munge
+CredType=cred/munge
+AuthInfo=socket={directory}/run/munge.sock
+StateSaveLocation={directory}/state
+SlurmdSpoolDir={directory}/spool/%n
+SlurmctldPidFile={directory}/state/slurmctld.pid
+SlurmdPidFile={directory}/run/slurmd-%n.pid
+SlurmctldLogFile={directory}/log/slurmctld.log
+SlurmdLogFile={directory}/log/slurmd-%n.log
+ProctrackType=proctrack/linuxproc
+TaskPlugin=task/none
+JobAcctGatherType=jobacct_gather/none
+SwitchType=switch/none
+MpiDefault=none
+ReturnToService=2
+SlurmdParameters=config_overrides
+SelectType=select/cons_tres
+SelectTypeParameters=CR_Core_Memory
+SchedulerType=sched/backfill
+SchedulerParameters=batch_sched_delay=0,sched_interval=1,bf_interval=1,sched_min_interval=0,bf_licenses
+PriorityType=priority/basic
+KillWait=2
+UnkillableStepTimeout=60
+MinJobAge=10
+InactiveLimit=0
+SlurmctldTimeout=30
+SlurmdTimeout={slurmd_timeout}
+MessageTimeout=10
+JobRequeue=1
+GresTypes=gpu
+Licenses={licences}
+"""
+
+
+def missing() -> str:
+    """Return what the machine lacks for a mini cluster, as Debian's packages or a sentence; empty if nothing."""
+    wanted = {"slurmctld": "slurmctld", "slurmd": "slurmd", "squeue": "slurm-client", "munged": "munge"}
+    packages = sorted({package for program, package in wanted.items() if _which(program) is None})
+    if packages:
+        return f"Debian's {', '.join(packages)}"
+    done = subprocess.run(  # noqa: PLW1510 - its status is looked at
+        [*_namespace(), "/bin/true"], stdin=subprocess.DEVNULL, capture_output=True
+    )
+    return "" if done.returncode == 0 else "the right to make a PID namespace (unshare)"
+
+
+def _which(program: str) -> str | None:
+    return shutil.which(program, path=os.pathsep.join((os.environ.get("PATH", ""), *_SBIN)))
+
+
+def _path_of(program: str) -> str:
+    found = _which(program)
+    if found is None:
+        raise FileNotFoundError(program)
+    return found
+
+
+def _namespace() -> list[str]:
+    """Return what starts a command as process 1 of a PID namespace that ends with this thread."""
+    user = (
+        [] if os.geteuid() == 0 else ["--user", f"--map-user={os.geteuid()}", f"--map-group={os.getegid()}"]
+    )
+    unshare = [_path_of("unshare"), *user, "--pid", "--fork", "--kill-child", "--mount-proc"]
+    return [_path_of("setpriv"), "--pdeathsig", "KILL", *unshare]
+
+
+def until(true: Callable[[], Any], what: str, *, seconds: float = PATIENCE_S, pause_s: float = 0.02) -> Any:
+    """Return `true()` once it is; `AssertionError` naming `what` if it is not in time."""
+    give_up = time.monotonic() + seconds
+    while True:
+        found = true()
+        if found:
+            return found
+        if time.monotonic() > give_up:
+            raise AssertionError(f"not within {seconds:g} s: {what}")
+        time.sleep(pause_s)
+
+
+class MiniSlurm:
+    """The cluster. Use :func:`mini_slurm`.
+
+    Parameters
+    ----------
+    directory : Path
+        Empty, on a local disk; every user must be able to enter it.
+    nodes : sequence of NodeSpec
+        The nodes there are.
+    licences : mapping
+        Licences by name.
+    partitions : str
+        Lines of slurm.conf; one partition ``all`` when empty.
+    extra : str
+        More lines of slurm.conf.
+    slurmd_timeout_s : int
+        Seconds after which a node that does not answer is down.
+    """
+
+    def __init__(
+        self,
+        directory: Path,
+        *,
+        nodes: Sequence[NodeSpec] = NODES,
+        licences: Mapping[str, int] = LICENCES,
+        partitions: str = "",
+        extra: str = "",
+        slurmd_timeout_s: int = 30,
+        cluster: str = "mini",
+    ) -> None:
+        self.directory = directory
+        self.cluster = cluster
+        self.nodes = tuple(node.name for node in nodes)
+        self.conf = directory / "etc" / "slurm.conf"
+        #: Socket of the cluster's munged; for ``MUNGE_SOCKET`` and ``munge --socket``.
+        self.munge_socket = directory / "run" / "munge.sock"
+        self._is_root = os.geteuid() == 0
+        self._slurm_user = _slurm_user()
+        self._host = socket.gethostname().partition(".")[0]
+        self._lay_out(nodes, licences, partitions, extra, slurmd_timeout_s)
+        self._keeper = subprocess.Popen(
+            [*_namespace(), sys.executable, "-I", "-S", str(Path(keeper.__file__))],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+            cwd="/",
+        )
+
+    # ------------------------------------------------------------ for tests
+
+    @property
+    def environ(self) -> dict[str, str]:
+        """What makes Slurm's and MUNGE's commands talk to this cluster, for an environment."""
+        return {"SLURM_CONF": str(self.conf)}
+
+    def commands(self, **changes: Any) -> SlurmCommands:
+        """Return how this cluster's commands are called; as root with a run-as prefix for other users."""
+        options: dict[str, Any] = {"config": str(self.conf)}
+        if self._is_root:
+            options["run_as"] = (_path_of("runuser"), "-u", "{user}", "--")
+        return SlurmCommands(**(options | changes))
+
+    def slurm(self, **changes: Any) -> Slurm:
+        """Return an adapter to this cluster."""
+        return Slurm(self.commands(**changes))
+
+    def output_of(self, name: str) -> str:
+        """Return what one of the cluster's daemons has written."""
+        return (self.directory / "log" / f"{name}.out").read_text(errors="replace")
+
+    # ------------------------------------------------------------ life
+
+    def start(self) -> None:
+        """Start the daemons and wait until every node is idle."""
+        self.start_munge()
+        self.start_controller(is_new=True)
+        for name in self.nodes:
+            self.start_node(name)
+        self.wait_idle()
+
+    def start_munge(self) -> None:
+        """Start munged and wait until it encodes."""
+        run = self.directory / "run"
+        argv = [
+            _path_of("munged"), "--foreground", "--force", "--num-threads=4",
+            f"--key-file={self.directory / 'etc' / 'munge.key'}", f"--socket={self.munge_socket}",
+            f"--log-file={self.directory / 'log' / 'munged.log'}", f"--pid-file={run / 'munged.pid'}",
+            f"--seed-file={run / 'munged.seed'}",
+        ]  # fmt: skip
+        self._start("munged", argv)
+        until(self._encodes, "munged encodes")
+
+    def _encodes(self) -> bool:
+        done = subprocess.run(  # noqa: PLW1510 - its status is looked at
+            [_path_of("munge"), f"--socket={self.munge_socket}", "--no-input"],
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+        )
+        return done.returncode == 0
+
+    def start_controller(self, *, is_new: bool = False) -> None:
+        """Start slurmctld and wait until it answers; it remembers its jobs unless `is_new`."""
+        new = ["-c"] if is_new else []
+        self._start("slurmctld", [_path_of("slurmctld"), "-D", *new, "-f", str(self.conf)])
+        until(self._answers, "slurmctld answers")
+
+    def _answers(self) -> bool:
+        try:
+            self.slurm(timeout_s=2.0).licences()
+        except SlurmError:
+            if not self._order(do="alive", name="slurmctld")["alive"]:
+                raise AssertionError(f"slurmctld ended: {self.output_of('slurmctld')[-2000:]}") from None
+            return False
+        return True
+
+    def stop_controller(self, number: int = signal.SIGTERM) -> None:
+        """End slurmctld by a signal."""
+        self._order(do="stop", name="slurmctld", signal=int(number))
+
+    def start_node(self, name: str) -> None:
+        """Start one node's slurmd."""
+        self._start(f"slurmd-{name}", [_path_of("slurmd"), "-D", "-c", "-N", name, "-f", str(self.conf)])
+
+    def stop_node(self, name: str, number: int = signal.SIGKILL) -> None:
+        """End one node's slurmd by a signal; the processes of its jobs live on."""
+        self._order(do="stop", name=f"slurmd-{name}", signal=int(number))
+
+    def stop_munge(self) -> None:
+        """End munged."""
+        self._order(do="stop", name="munged")
+
+    def wait_idle(self) -> None:
+        """Wait until every node is idle."""
+        slurm = self.slurm(timeout_s=5.0)
+
+        def all_idle() -> bool:
+            try:
+                found = slurm.nodes()
+            except SlurmError:
+                return False
+            return {node.name for node in found if node.state == "idle"} == set(self.nodes)
+
+        try:
+            until(all_idle, "all nodes are idle", pause_s=0.05)
+        except AssertionError as error:
+            said = {name: self.output_of(f"slurmd-{name}")[-500:] for name in self.nodes}
+            raise AssertionError(f"{error}: {said}") from None
+
+    def cancel_all(self) -> None:
+        """Cancel every job there is and wait until none is left: between tests that share the cluster."""
+        slurm = self.slurm()
+
+        def none_left() -> bool:
+            jobs = slurm.jobs()
+            for job in jobs:
+                if job.state != "COMPLETING":
+                    slurm.cancel(job.job_id)
+            return not jobs
+
+        until(none_left, "all jobs are gone", pause_s=0.1)
+
+    def stop(self) -> None:
+        """End everything. Idempotent."""
+        if self._keeper.stdin is not None and not self._keeper.stdin.closed:
+            self._keeper.stdin.close()
+        try:
+            self._keeper.wait(PATIENCE_S)
+        except subprocess.TimeoutExpired:
+            self._keeper.kill()
+            self._keeper.wait(PATIENCE_S)
+        if self._keeper.stdout is not None:
+            self._keeper.stdout.close()
+
+    # ------------------------------------------------------------ the keeper
+
+    def _start(self, name: str, argv: Sequence[str]) -> None:
+        kept = {key: value for key, value in os.environ.items() if not key.startswith(("SLURM_", "QMIO_"))}
+        environ = kept | self.environ | {"TZ": "UTC", "LC_ALL": "C.UTF-8"}
+        self._order(
+            do="start",
+            name=name,
+            argv=list(argv),
+            environ=environ,
+            log=str(self.directory / "log" / f"{name}.out"),
+        )
+
+    def _order(self, **order: Any) -> dict[str, Any]:
+        assert self._keeper.stdin is not None
+        assert self._keeper.stdout is not None
+        self._keeper.stdin.write(json.dumps(order) + "\n")
+        self._keeper.stdin.flush()
+        line = self._keeper.stdout.readline()
+        if not line:
+            raise AssertionError("the cluster's keeper has ended")
+        answer: dict[str, Any] = json.loads(line)
+        if "error" in answer:
+            raise AssertionError(f"{order.get('do')} {order.get('name')}: {answer['error']}")
+        return answer
+
+    # ------------------------------------------------------------ files
+
+    def _lay_out(
+        self,
+        nodes: Sequence[NodeSpec],
+        licences: Mapping[str, int],
+        partitions: str,
+        extra: str,
+        slurmd_timeout_s: int,
+    ) -> None:
+        for name in ("etc", "run", "log", "state", "spool"):
+            (self.directory / name).mkdir(mode=0o755, parents=True)
+        ports = iter(_free_ports(len(nodes) + 1))
+        text = _CONF.format(
+            cluster=self.cluster,
+            host=self._host,
+            port=next(ports),
+            slurm_user=self._slurm_user,
+            me=getpass.getuser(),
+            directory=self.directory,
+            slurmd_timeout=slurmd_timeout_s,
+            licences=",".join(f"{name}:{count}" for name, count in licences.items()),
+        )
+        gres = ""
+        for node in nodes:
+            has = f" Gres={node.gres}" if node.gres else ""
+            text += (
+                f"NodeName={node.name} NodeHostname={self._host} NodeAddr=127.0.0.1 Port={next(ports)} "
+                f"CPUs={node.cpus} RealMemory={node.memory_mb}{has}\n"
+            )
+            gres += "".join(_gres_lines(node))
+        text += partitions or (
+            "PartitionName=all Nodes=ALL Default=YES MaxTime=1-0 DefaultTime=10 DefMemPerCPU=100 OverSubscribe=NO\n"
+        )
+        text += extra
+        self.conf.write_text(text)
+        (self.directory / "etc" / "gres.conf").write_text(gres)
+        (self.directory / "etc" / "cgroup.conf").write_text("CgroupAutomount=no\n")
+        key = self.directory / "etc" / "munge.key"
+        key.touch(mode=0o600)
+        key.write_bytes(token_bytes(128))
+        for node in nodes:
+            (self.directory / "spool" / node.name).mkdir(mode=0o755)
+        if self._is_root:
+            account = pwd.getpwnam(self._slurm_user)
+            for name in ("state", "log"):
+                os.chown(self.directory / name, account.pw_uid, account.pw_gid)
+
+
+def _gres_lines(node: NodeSpec) -> Iterator[str]:
+    """Yield the lines of gres.conf: Slurm wants a device file for each gpu, any will do."""
+    for one in filter(None, node.gres.split(",")):
+        kind, _, rest = one.partition(":")
+        sort, _, count = rest.rpartition(":")
+        head = f"NodeName={node.name} Name={kind}{f' Type={sort}' if sort else ''}"
+        if kind == "gpu":
+            yield from (f"{head} File={_DEVICES[index]}\n" for index in range(int(count)))
+        else:
+            yield f"{head} Count={count}\n"
+
+
+def _slurm_user() -> str:
+    """Return who slurmctld runs as: Debian's own user as root, else the caller."""
+    if os.geteuid() == 0 and any(account.pw_name == "slurm" for account in pwd.getpwall()):
+        return "slurm"
+    return getpass.getuser()
+
+
+def _free_ports(count: int) -> list[int]:
+    """Return ports that nobody uses, outside the range from which outgoing connections are given theirs."""
+    found: list[int] = []
+    low, high = _PORTS
+    while len(found) < count:
+        port = low + randbelow(high - low)
+        with socket.socket() as probe:
+            try:
+                probe.bind(("127.0.0.1", port))
+            except OSError:
+                continue
+        if port not in found:
+            found.append(port)
+    return found
+
+
+@contextmanager
+def mini_slurm(directory: Path | None = None, **options: Any) -> Iterator[MiniSlurm]:
+    """Run a cluster whose every node is idle; see :class:`MiniSlurm` for the options.
+
+    Without `directory` it lives in a temporary one that every user can enter, and that is removed at the end.
+    """
+    made = directory or Path(tempfile.mkdtemp(prefix="mini-slurm-"))
+    try:
+        if directory is None:
+            made.chmod(0o755)
+        cluster = MiniSlurm(made, **options)
+        try:
+            cluster.start()
+            yield cluster
+        finally:
+            cluster.stop()
+    finally:
+        if directory is None:
+            shutil.rmtree(made, ignore_errors=True)
