@@ -27,7 +27,8 @@ fi
 [ -x .venv/bin/python ] || "$python" -m venv .venv
 echo "make install: preparing .venv ($("$python" --version))"
 .venv/bin/python -m pip install --quiet --disable-pip-version-check uv
-if ! .venv/bin/uv pip install --quiet --python .venv/bin/python --require-hashes -r requirements/dev.txt; then
+# Bytecode now, once: else every process compiles its imports where nobody may, or will, write them.
+if ! .venv/bin/uv pip install --quiet --compile-bytecode --python .venv/bin/python --require-hashes -r requirements/dev.txt; then
   echo "make install: uv could not install; trying pip."
   .venv/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements/dev.txt
 fi

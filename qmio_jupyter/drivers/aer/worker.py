@@ -10,7 +10,7 @@ from typing import Final
 import msgspec
 from msgspec.structs import replace
 
-from qmio_jupyter.drivers.aer import compiling, dry, read, selfcheck
+from qmio_jupyter.drivers.aer import compiling, dry, plugins, read, selfcheck
 from qmio_jupyter.drivers.aer.devices import Devices
 from qmio_jupyter.drivers.aer.direct import Engine
 from qmio_jupyter.drivers.aer.planner import Planner
@@ -56,6 +56,7 @@ def prepare(snapshot: Snapshot | None = None) -> None:
     snapshot : Snapshot or None
         Of the device that workers emulate: what is made of it is shared by all of them.
     """
+    plugins.keep_out_plugins()
     compiling.warm()
     transpiling.warm()
     _ENGINE.is_direct = selfcheck.agrees_in_child()
