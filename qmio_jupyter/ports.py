@@ -13,6 +13,7 @@ import msgspec
 
 from qmio_jupyter.core.records import LiveState, Record
 from qmio_jupyter.model.access import Role
+from qmio_jupyter.model.allocation import AllocationFacts, JobRun
 from qmio_jupyter.model.device import DeviceDescription, DeviceState, Snapshot
 from qmio_jupyter.model.dry_run import DryRun
 from qmio_jupyter.model.ids import DeviceName, Digest, KeyId, TaskId, Tenant
@@ -109,25 +110,23 @@ class Authenticator(Protocol):
         ...
 
 
-class AllocationFacts(msgspec.Struct, frozen=True, kw_only=True):
-    """What Slurm says of a job."""
-
-    cluster: str
-    job_id: str
-    uid: int
-    tenant: Tenant
-    running: bool
-    nodes: tuple[str, ...]
-    ends_ms: int | None
-
-
 class Verifier(Protocol):
     """Answers from Slurm who runs what where."""
 
-    def facts(self, cluster: str, job_id: str) -> AllocationFacts | None:
-        """Return the job's facts, None if there is no such job.
+    def facts(self, cluster: str, job_id: str) -> tuple[AllocationFacts, ...]:
+        """Return all that `job_id` may mean to a job's own processes; empty if there is no such job.
+
+        May wait some seconds for Slurm to be asked anew: a job that is not found running is looked for in an
+        answer to a question that was asked after this call.
 
         Raises `QmioError` (retryable) where Slurm cannot be asked: never taken for "no such job".
+        """
+        ...
+
+    def ended(self, runs: Sequence[JobRun]) -> tuple[JobRun, ...]:
+        """Return those of `runs` that Slurm says are over: the job is gone, ends, or was put back into the queue.
+
+        Raises as `facts` does: a run is over only where Slurm says so.
         """
         ...
 

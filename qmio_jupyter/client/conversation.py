@@ -11,13 +11,13 @@ from collections import deque
 from collections.abc import Sequence
 
 from qmio_jupyter._version import __version__
-from qmio_jupyter.client.events import ClientEvent, GatewayChanged
+from qmio_jupyter.client.events import ClientEvent, GatewayChanged, ProofWanted
 from qmio_jupyter.client.locate import Demand, Locator, Target
 from qmio_jupyter.client.protocol import ClientProtocol
 from qmio_jupyter.errors import LimitError, QmioError
 from qmio_jupyter.model.ids import TaskId
 from qmio_jupyter.transport.zeromq_dealer import Dealer, LinkState
-from qmio_jupyter.wire.messages import Message, Packet
+from qmio_jupyter.wire.messages import Message, Packet, SessionOpen
 
 #: Pause between two looks for a gateway while there is no link.
 SEEK_S = 0.1
@@ -106,6 +106,9 @@ class Conversation:
                 _log.warning("unreadable message from the gateway: %s", packet)
                 continue
             for event in self.protocol.receive(packet, now_s):
+                if isinstance(event, ProofWanted):
+                    events += self._prove(event, now_s)
+                    continue
                 if isinstance(event, GatewayChanged):
                     dealer.limits = event.welcome.limits
                 events.append(event)
@@ -141,7 +144,19 @@ class Conversation:
             if welcome is not None:
                 self.dealer.limits = welcome.limits
             self._target = target
+            self.protocol.proves = target.prover is not None
         return []
+
+    def _prove(self, wanted: ProofWanted, now_s: float) -> list[ClientEvent]:
+        """Answer the gateway's question who this is: MUNGE is asked, on this node, which takes no time."""
+        target = self._target
+        if target is None or target.prover is None:
+            return []
+        try:
+            proof: SessionOpen | QmioError = target.prover.answer(wanted.nonce, target.server_key)
+        except QmioError as error:
+            proof = error
+        return self.protocol.prove(proof, now_s)
 
     def _demand(self) -> Demand:
         if self.protocol.busy:

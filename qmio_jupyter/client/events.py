@@ -7,7 +7,7 @@ import msgspec
 from qmio_jupyter.errors import QmioError
 from qmio_jupyter.model.result import TaskResult
 from qmio_jupyter.model.task import TaskView
-from qmio_jupyter.wire.messages import Message, Welcome
+from qmio_jupyter.wire.messages import Message, SessionNonce, Welcome
 
 
 class _Event(msgspec.Struct, frozen=True, kw_only=True):
@@ -58,4 +58,10 @@ class GatewayChanged(_Event, frozen=True, kw_only=True):
     welcome: Welcome
 
 
-ClientEvent = Answered | Refused | TaskChanged | PartialArrived | TaskLost | GatewayChanged
+class ProofWanted(_Event, frozen=True, kw_only=True):
+    """The gateway asks who this is; answered with `ClientProtocol.prove`."""
+
+    nonce: SessionNonce
+
+
+ClientEvent = Answered | Refused | TaskChanged | PartialArrived | TaskLost | GatewayChanged | ProofWanted

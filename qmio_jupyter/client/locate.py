@@ -11,6 +11,7 @@ import msgspec
 
 from qmio_jupyter.auth.keys import read_keys
 from qmio_jupyter.client.embedded import Starter
+from qmio_jupyter.client.proving import SlurmProver
 from qmio_jupyter.config import connection
 from qmio_jupyter.config.connection import ConnectionFile
 from qmio_jupyter.config.places import Places, places
@@ -32,6 +33,8 @@ class Target(msgspec.Struct, frozen=True):
     endpoint: str
     server_key: str
     keys: KeyPair
+    #: Proves who this process is, where its key alone does not.
+    prover: SlurmProver | None = None
 
 
 class Demand(Enum):
@@ -68,7 +71,7 @@ def locator_for(
 ) -> Locator:
     """Return the locator that the settings ask for; `start` overrides ``start_embedded``."""
     if settings.gateways:
-        return ListLocator(settings.gateways)
+        return ListLocator(settings.gateways, environ)
     may_start = settings.start_embedded if start is None else start
     found = places(environ)
     starter = Starter(found, environ, say, settings.start_timeout_s) if may_start else None
@@ -78,8 +81,10 @@ def locator_for(
 class ListLocator:
     """Configured gateways in order of preference, one at a time."""
 
-    def __init__(self, addresses: Sequence[GatewayAddress]) -> None:
+    def __init__(self, addresses: Sequence[GatewayAddress], environ: Mapping[str, str] | None = None) -> None:
         self._addresses = tuple(addresses)
+        self._environ: Mapping[str, str] = environ or {}
+        self._prover: SlurmProver | None = None
         self._index = 0
         self._since: float | None = None
 
@@ -92,7 +97,7 @@ class ListLocator:
             self._since = now_s
         for _ in self._addresses:
             try:
-                return _target(self._addresses[self._index])
+                return self._target(self._addresses[self._index])
             except ConfigError:
                 if len(self._addresses) == 1:
                     raise
@@ -102,6 +107,18 @@ class ListLocator:
     def linked(self) -> None:
         """Stay with the one that answered."""
         self._since = None
+
+    def _target(self, address: GatewayAddress) -> Target:
+        if not address.proof:
+            return _target(address)
+        if self._prover is None:
+            self._prover = SlurmProver(self._environ)
+        return Target(
+            endpoint=address.endpoint,
+            server_key=address.server_key,
+            keys=self._prover.keys,
+            prover=self._prover,
+        )
 
 
 class EmbeddedLocator:

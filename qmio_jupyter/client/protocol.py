@@ -1,5 +1,7 @@
 """The client's side of the wire protocol, sans-I/O: both shells and the simulator drive this one object.
 
+One file, because greeting, proving, requests and events are phases of one conversation and share its few numbers.
+
 A shell tells it what happened (`link_up`, `link_down`, `receive`, `tick`) with the time of its own monotonic
 clock, sends what `outgoing` gives, and acts on the events. The protocol greets first and again after every
 reconnect or epoch change, re-sends what is unanswered (every such request is idempotent), pings when idle,
@@ -16,6 +18,7 @@ from qmio_jupyter.client.events import (
     ClientEvent,
     GatewayChanged,
     PartialArrived,
+    ProofWanted,
     Refused,
     TaskChanged,
     TaskLost,
@@ -30,6 +33,7 @@ from qmio_jupyter.errors import (
     QmioError,
     from_code,
 )
+from qmio_jupyter.model.access import Role
 from qmio_jupyter.model.ids import TaskId
 from qmio_jupyter.wire.codec import attach, encode
 from qmio_jupyter.wire.frames import check_frames
@@ -46,7 +50,11 @@ from qmio_jupyter.wire.messages import (
     Ping,
     Pong,
     Restarted,
+    SessionChallenge,
     SessionClose,
+    SessionNonce,
+    SessionOpen,
+    SessionState,
     TaskAccepted,
     TaskEvent,
     TaskForget,
@@ -70,6 +78,9 @@ REFUSED_S = 10.0
 #: Pause before a request is repeated that the gateway could not take because it is stopping or restarting.
 RETRY_S = 0.5
 
+#: A proof is looked into for so long: Slurm is asked at most every five seconds, and may be slow.
+PROOF_S = 60.0
+
 #: Requests that must not reach a second gateway process: refused, not re-sent, when the link goes down.
 _ONCE = (GatewayStop, SessionClose)
 _RETRY_CODES = frozenset({"gateway.restarted", "gateway.stopping"})
@@ -78,7 +89,12 @@ _RETRY_CODES = frozenset({"gateway.restarted", "gateway.stopping"})
 class _Phase(Enum):
     DOWN = "down"
     GREETING = "greeting"
+    PROVING = "proving"
     READY = "ready"
+
+
+#: Phases in which the link is up and requests wait.
+_NOT_READY = (_Phase.GREETING, _Phase.PROVING)
 
 
 class _Request:
@@ -110,6 +126,12 @@ class ClientProtocol:
 
     def __init__(self, *, software: str = "") -> None:
         self._software = software
+        #: True: a welcome without a session is answered with a proof. Set by the shell, for each link.
+        self.proves = False
+        #: Number of the question or proof that is not answered yet; 0: none.
+        self._proof = 0
+        #: Why the last proof was not taken, while another may be.
+        self._proof_error: QmioError | None = None
         self._phase = _Phase.DOWN
         self._welcome: Welcome | None = None
         self._requests: dict[int, _Request] = {}
@@ -243,6 +265,8 @@ class ClientProtocol:
             return self._event(body, now_s)
         if envelope.re in self._hellos:
             return self._greeted(body, now_s)
+        if envelope.re == self._proof:
+            return self._proving(body, now_s)
         if envelope.re in self._questions:
             return self._question_answered(envelope.re, body, now_s)
         if isinstance(body, Pong):
@@ -258,7 +282,8 @@ class ClientProtocol:
         for ticket in late:
             request = self._requests.pop(ticket)
             events.append(Refused(ticket=ticket, error=self._late(request, now_s)))
-        if self._phase is _Phase.GREETING and self._hello_at <= now_s:
+        if self._phase in _NOT_READY and self._hello_at <= now_s:
+            self._phase = _Phase.GREETING
             self._say_hello(now_s)
         if self._phase is not _Phase.READY:
             return events
@@ -286,7 +311,7 @@ class ClientProtocol:
             ask_at = self._watches.next_deadline()
             if ask_at is not None:
                 times.append(ask_at)
-        elif self._phase is _Phase.GREETING:
+        elif self._phase in _NOT_READY:
             times.append(self._hello_at)
         return min(times, default=None)
 
@@ -323,6 +348,9 @@ class ClientProtocol:
                     code="wire.version",
                 )
             )
+        if self.proves and body.session is None and body.role is Role.NONE:
+            return self._ask_to_prove(now_s)
+        self._proof_error = None
         changed = self._welcome is None or self._welcome.epoch != body.epoch
         self._welcome = body
         self._hello_error = None
@@ -339,6 +367,53 @@ class ClientProtocol:
             return []
         self._hello_error = error
         return self.refuse_all(error)
+
+    # ------------------------------------------------------------------ proving who this is
+
+    def prove(self, proof: SessionOpen | QmioError, now_s: float) -> list[ClientEvent]:
+        """Answer `ProofWanted`: with the proof, or with why there is none."""
+        if self._phase is not _Phase.PROVING:
+            return []
+        if isinstance(proof, QmioError):
+            return self._not_proved(proof, now_s)
+        self._send_in_proof(proof, now_s)
+        return []
+
+    def _ask_to_prove(self, now_s: float) -> list[ClientEvent]:
+        self._phase = _Phase.PROVING
+        self._send_in_proof(SessionChallenge(), now_s)
+        return []
+
+    def _send_in_proof(self, body: SessionChallenge | SessionOpen, now_s: float) -> None:
+        self._proof = self._number()
+        # Sent once: a nonce is good once. What is not answered by then is begun anew with a hello.
+        self._hello_at = now_s + PROOF_S
+        self._post(body, self._proof)
+
+    def _proving(self, body: Message, now_s: float) -> list[ClientEvent]:
+        self._proof = 0
+        if self._phase is not _Phase.PROVING:
+            return []
+        if isinstance(body, SessionNonce):
+            return [ProofWanted(nonce=body)]
+        if isinstance(body, SessionState):
+            # The connection is another person's to the gateway now: it wants a hello of that one.
+            self._phase = _Phase.GREETING
+            self._say_hello(now_s)
+            return []
+        if isinstance(body, Failure):
+            return self._not_proved(_error(body), now_s)
+        return []
+
+    def _not_proved(self, error: QmioError, now_s: float) -> list[ClientEvent]:
+        self._phase = _Phase.GREETING
+        self._hello_at = now_s + RESEND_S
+        self._proof_error = error
+        return self._hello_refused(error)
+
+    def _wants_greeting(self, error: QmioError) -> bool:
+        """Return whether a request failed because the gateway does not know this client, or not any more."""
+        return error.code == "auth.session" or (self.proves and error.code == "auth.role")
 
     def _check_epoch(self, epoch: int, now_s: float) -> None:
         if self._phase is _Phase.READY and self._welcome is not None and self._welcome.epoch != epoch:
@@ -369,7 +444,7 @@ class ClientProtocol:
                 request.sent = True
                 request.resend_at = now_s + RETRY_S
                 return []
-            if error.code == "auth.session" and request.greeted < 0:
+            if self._wants_greeting(error) and request.greeted < 0:
                 request.greeted = self._greetings
                 self._greet(now_s)
                 return []
@@ -399,6 +474,8 @@ class ClientProtocol:
                     "take the gateway's present connection file.",
                     retryable=True,
                 )
+        if self._phase in _NOT_READY and self._proof_error is not None:
+            return self._proof_error
         where = "the gateway did not answer" if self._phase is _Phase.READY else "no gateway could be reached"
         return DeadlineError(
             f"{where} within {request.wait_s:.3g} s ({tag})",
@@ -437,7 +514,7 @@ class ClientProtocol:
                 return [TaskChanged(view=body.view)]
         elif isinstance(body, Failure):
             error = _error(body)
-            if error.code == "auth.session":
+            if self._wants_greeting(error):
                 self._greet(now_s)
             elif error.code == "task.unknown" and task_id in self._watches:
                 self._watches.drop(task_id)

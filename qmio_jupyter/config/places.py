@@ -110,6 +110,18 @@ def places(
     return Places(runtime=runtime, state=local, notes=(note,))
 
 
+def node_local(environ: Mapping[str, str] | None = None) -> Path:
+    """Return a 0700 directory on this node's own disk or memory, whatever ``QMIO_HOME`` says: for keys of jobs.
+
+    Raises
+    ------
+    ConfigError
+        As :func:`places`.
+    """
+    env = os.environ if environ is None else environ
+    return _runtime(env, None, Path("/tmp"), Path(f"/run/user/{os.getuid()}"))  # noqa: S108 - checked
+
+
 def private_directory(path: Path) -> Path:
     """Return `path`, a directory that is ours alone, making it if it is missing.
 

@@ -21,6 +21,7 @@ from qmio_jupyter.errors import ConfigError
 from qmio_jupyter.model.task import MAX_SHOTS
 
 _Positive = Annotated[float, Meta(gt=0)]
+_Path = Annotated[str, Meta(pattern="^/")]
 _Name = Annotated[str, Meta(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$")]
 
 
@@ -126,6 +127,32 @@ class CoreOverrides(_Table, frozen=True, kw_only=True):
     weights: dict[str, _Positive] = {}
 
 
+class SlurmSettings(_Table, frozen=True, kw_only=True):
+    """The cluster whose jobs prove themselves to the gateway: the ``[gateway.slurm]`` table."""
+
+    #: The cluster's name; empty: Slurm is asked for it.
+    cluster: str = ""
+    #: Absolute paths of Slurm's commands.
+    squeue: _Path = "/usr/bin/squeue"
+    scontrol: _Path = "/usr/bin/scontrol"
+    sinfo: _Path = "/usr/bin/sinfo"
+    #: Path of slurm.conf; empty: as Slurm finds it.
+    config: str = ""
+    #: Seconds one command may take.
+    timeout_s: _Positive = 15.0
+    #: Seconds from one query of all jobs to the next, at least.
+    interval_s: Annotated[float, Meta(ge=0.1, le=60)] = 5.0
+    #: munged's socket; empty: libmunge's own.
+    munge_socket: str = ""
+    #: A session needs a licence of its device, named with this before the device: ``qpu_fake-qmio:1``.
+    licence_required: bool = False
+    licence_prefix: str = "qpu_"
+    #: Seconds after which a session whose programs say nothing ends, also while Slurm cannot be asked.
+    lease_s: _Positive = 3600.0
+    #: More addresses of nodes, by name: of networks that Slurm does not know but jobs use.
+    addresses: dict[str, tuple[str, ...]] = {}
+
+
 class GatewaySettings(_Table, frozen=True, kw_only=True):
     """The daemon: the ``[gateway]`` table."""
 
@@ -147,10 +174,15 @@ class GatewaySettings(_Table, frozen=True, kw_only=True):
     early_dispatch: bool = False
     #: ``debug``, ``info``, ``warning`` or ``error``.
     log_level: Annotated[str, Meta(pattern="^(debug|info|warning|error)$")] = "info"
+    #: Who vouches for users: ``slurm``, for its jobs; empty: nobody but the embedded gateway for its owner.
+    verifier: Literal["", "slurm"] = ""
+    slurm: SlurmSettings = SlurmSettings()
     limits: LimitSettings = LimitSettings()
     core: CoreOverrides = CoreOverrides()
 
     def __post_init__(self) -> None:
+        if self.embedded and self.verifier:
+            raise ValueError("an embedded gateway is its owner's alone: set embedded = false beside verifier")
         names = [agent.device for agent in self.agents]
         twice = sorted({name for name in names if names.count(name) > 1})
         if twice:
@@ -176,7 +208,7 @@ class GatewaySettings(_Table, frozen=True, kw_only=True):
 class GatewayAddress(_Table, frozen=True, kw_only=True):
     """One gateway a client may use: a ``[[client.gateways]]`` table.
 
-    Either `connection_file`, or all of the others.
+    Either `connection_file`; or `endpoint` and `server_key` with either `key_file` or `proof`.
     """
 
     #: A connection file, as an embedded gateway writes it.
@@ -187,11 +219,16 @@ class GatewayAddress(_Table, frozen=True, kw_only=True):
     server_key: Annotated[str, Meta(pattern="^(|.{40})$")] = ""
     #: File with the user's own CURVE key pair, 0600.
     key_file: str = ""
+    #: ``slurm``: a job proves itself, and there is no key to keep.
+    proof: Literal["", "slurm"] = ""
 
     def __post_init__(self) -> None:
-        direct = (self.endpoint, self.server_key, self.key_file)
-        if bool(self.connection_file) == any(direct) or (any(direct) and not all(direct)):
-            raise ValueError("give either connection_file, or all of endpoint, server_key and key_file")
+        own = (bool(self.key_file), bool(self.proof))
+        direct = (self.endpoint, self.server_key, self.key_file or self.proof)
+        if bool(self.connection_file) == any(direct) or (any(direct) and not all(direct)) or all(own):
+            raise ValueError(
+                "give either connection_file, or all of endpoint, server_key and key_file (or proof)"
+            )
 
 
 class ClientSettings(_Table, frozen=True, kw_only=True):
@@ -254,7 +291,8 @@ def settings_path(environ: Mapping[str, str] | None = None) -> tuple[Path, bool]
 def load(environ: Mapping[str, str] | None = None, *, path: Path | None = None) -> Settings:
     """Return the settings in force.
 
-    ``QMIO_DEVICE`` and ``QMIO_CONNECTION_FILE`` override ``client.default_device`` and ``client.gateways``.
+    ``QMIO_DEVICE`` and ``QMIO_CONNECTION_FILE`` override ``client.default_device`` and ``client.gateways``; so do
+    ``QMIO_GATEWAY`` (an endpoint) and ``QMIO_GATEWAY_KEY`` (its public key), for Slurm jobs that prove themselves.
 
     Parameters
     ----------
@@ -306,13 +344,16 @@ def _overridden(settings: Settings, env: Mapping[str, str]) -> Settings:
         changes["default_device"] = env["QMIO_DEVICE"]
     if env.get("QMIO_CONNECTION_FILE"):
         changes["gateways"] = [{"connection_file": env["QMIO_CONNECTION_FILE"]}]
+    elif env.get("QMIO_GATEWAY"):
+        key = env.get("QMIO_GATEWAY_KEY", "")
+        changes["gateways"] = [{"endpoint": env["QMIO_GATEWAY"], "server_key": key, "proof": "slurm"}]
     if not changes:
         return settings
     try:
         merged = msgspec.convert(msgspec.to_builtins(client) | changes, type=ClientSettings)
     except msgspec.ValidationError as problem:
         raise ConfigError(
-            f"QMIO_DEVICE or QMIO_CONNECTION_FILE is wrong: {problem}",
+            f"QMIO_DEVICE, QMIO_CONNECTION_FILE, QMIO_GATEWAY or QMIO_GATEWAY_KEY is wrong: {problem}",
             hint="Correct the environment variable.",
         ) from problem
     return msgspec.structs.replace(settings, client=merged)

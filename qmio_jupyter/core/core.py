@@ -32,6 +32,7 @@ from qmio_jupyter.core.state import Device, Draft, State
 from qmio_jupyter.core.timers import Kind
 from qmio_jupyter.errors import QmioError
 from qmio_jupyter.model.access import Booking, Enrolment, Role, Session
+from qmio_jupyter.model.allocation import JobRun
 from qmio_jupyter.model.device import DeviceState, DeviceView
 from qmio_jupyter.model.ids import DeviceName, KeyId, TaskId, Tenant, check_name
 from qmio_jupyter.model.program import Program
@@ -283,6 +284,14 @@ class Core:
     def session_of(self, key: KeyId) -> Session | None:
         """Return a key's open session."""
         return session.find(self.state, key)
+
+    def has_session(self, key: KeyId) -> bool:
+        """Return whether a key has a session that was not closed. May be called from another thread."""
+        return key in self.state.session_by_key
+
+    def job_runs(self) -> tuple[JobRun, ...]:
+        """Return the runs of Slurm jobs that have open sessions."""
+        return session.job_runs(self.state)
 
     def held(self, key: KeyId, ref: ClaimRef) -> Task | None:
         """Return the task whose live claim is `ref` if this key's agent holds it; None otherwise."""

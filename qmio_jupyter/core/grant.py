@@ -12,7 +12,7 @@ from qmio_jupyter.core.records import GrantSaved
 from qmio_jupyter.core.refusal import refusal
 from qmio_jupyter.core.state import Draft, State
 from qmio_jupyter.model.access import Grant, Session
-from qmio_jupyter.model.ids import GrantId
+from qmio_jupyter.model.ids import DeviceName, GrantId, Tenant
 
 _LONGEST_S = 3.2e8
 _KINDS = ("batch", "interactive")
@@ -93,16 +93,32 @@ def _bound(state: State, grant: Grant, job: tuple[str, str], draft: Draft) -> Gr
     return grant
 
 
-def admit(state: State, request: OpenSession, draft: Draft) -> Grant:
-    """Return the grant a session is opened with, bound to the session's job if it was not yet."""
+def admit(state: State, request: OpenSession, draft: Draft) -> tuple[DeviceName, ...]:
+    """Bind the grant a session is opened with to the session's job if it was not yet; return its devices."""
     assert request.grant_id is not None
     grant = _usable(state, request.grant_id)
-    if grant.uid != request.uid or grant.tenant != request.tenant:
+    # Whom to charge is Slurm's to say: the job's account may be the default one, which the hub does not know.
+    if grant.uid != request.uid or _user(grant.tenant) != _user(request.tenant):
         raise refusal("grant", f"grant {grant.grant_id} was made for another user")
+    devices = _narrowed(request.devices, grant.devices)
     job = (request.cluster, request.job_id)
-    if (grant.cluster, grant.job_id) == job:
-        return grant
-    return _bound(state, grant, job, draft)
+    if (grant.cluster, grant.job_id) != job:
+        _bound(state, grant, job, draft)
+    return devices
+
+
+def _narrowed(allowed: tuple[DeviceName, ...], promised: tuple[DeviceName, ...]) -> tuple[DeviceName, ...]:
+    """Return the devices that both the job and the grant allow; empty means all in each."""
+    if not allowed or not promised:
+        return allowed or promised
+    both = tuple(name for name in promised if name in allowed)
+    if not both:
+        raise refusal("grant", f"the job allows {', '.join(allowed)}, its grant {', '.join(promised)}")
+    return both
+
+
+def _user(tenant: Tenant) -> str:
+    return tenant.partition("/")[2]
 
 
 def revoke(state: State, request: RevokeGrant, draft: Draft) -> None:

@@ -51,6 +51,12 @@ class OpenSession(Request, frozen=True, kw_only=True):
     cluster: str = ""
     job_id: str = ""
     grant_id: GrantId | None = None
+    #: Devices that the job allows; empty: all. A grant narrows them further.
+    devices: tuple[DeviceName, ...] = ()
+    #: The job's run, as in `Session`.
+    submit_ms: int | None = None
+    restarts: int = 0
+    addresses: tuple[str, ...] = ()
 
 
 class CloseSession(Request, frozen=True, kw_only=True):
@@ -62,6 +68,8 @@ class EndJobSessions(_Input, frozen=True, kw_only=True):
 
     cluster: str
     job_id: str
+    #: The run of it that ended (`Session.submit_ms`, `Session.restarts`); None: whichever there is.
+    run: tuple[int | None, int] | None = None
 
 
 class CreateGrant(Request, frozen=True, kw_only=True):

@@ -175,7 +175,11 @@ def _access(state: State) -> Iterator[str]:
         grant = None if session.grant_id is None else state.grants.get(session.grant_id)
         if grant is None or not session.is_open:
             continue
-        if grant.uid != session.uid or grant.tenant != session.tenant or grant.revoked_ms is not None:
+        if (
+            grant.uid != session.uid
+            or _user(grant.tenant) != _user(session.tenant)
+            or grant.revoked_ms is not None
+        ):
             yield f"session {session.session_id} is open on a grant that does not allow it"
     reserved: dict[str, float] = {}
     for task in state.tasks.values():
@@ -270,3 +274,7 @@ class Watch:
             self.edges[old.state, new.state] += 1
             if (old.state, new.state) not in EDGES:
                 yield f"{new.task_id}: {old.state} -> {new.state} is no edge"
+
+
+def _user(tenant: str) -> str:
+    return tenant.partition("/")[2]

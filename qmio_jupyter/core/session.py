@@ -13,6 +13,7 @@ from qmio_jupyter.core.records import SessionSaved
 from qmio_jupyter.core.refusal import refusal
 from qmio_jupyter.core.state import Draft, State
 from qmio_jupyter.model.access import Session
+from qmio_jupyter.model.allocation import JobRun
 from qmio_jupyter.model.ids import GrantId, KeyId, SessionId
 
 #: No lease is longer than this (ten years): keeps arithmetic finite.
@@ -80,6 +81,7 @@ def open_session(state: State, request: OpenSession, draft: Draft) -> None:
         request.cluster,
         request.job_id,
         request.grant_id,
+        (request.submit_ms, request.restarts),
     ):
         raise refusal("auth.credential", "this key's session is someone else's or another job's")
     lease_ms = None if lease_s is None else round(lease_s * 1000)
@@ -89,16 +91,21 @@ def open_session(state: State, request: OpenSession, draft: Draft) -> None:
     draft.reply = SessionShown(origin=request.origin, session=session)
 
 
-def _identity(session: Session) -> tuple[int, str, str, str, GrantId | None]:
-    return session.uid, session.tenant, session.cluster, session.job_id, session.grant_id
+def _identity(session: Session) -> tuple[object, ...]:
+    person = session.uid, session.tenant
+    return (*person, session.cluster, session.job_id, session.grant_id, _run(session))
+
+
+def _run(session: Session) -> tuple[int | None, int]:
+    return session.submit_ms, session.restarts
 
 
 def _new(state: State, request: OpenSession, draft: Draft) -> Session:
     if request.session_id in state.sessions:
         raise refusal("auth.session", "this session id is taken")
-    devices: tuple[str, ...] = ()
+    devices = request.devices
     if request.grant_id is not None:
-        devices = grant.admit(state, request, draft).devices
+        devices = grant.admit(state, request, draft)
     expired = state.session_by_key.get(request.origin.key)
     if expired is not None:
         close(state, expired, draft, "its lease ran out")
@@ -113,6 +120,9 @@ def _new(state: State, request: OpenSession, draft: Draft) -> Session:
         job_id=request.job_id,
         grant_id=request.grant_id,
         devices=devices,
+        submit_ms=request.submit_ms,
+        restarts=request.restarts,
+        addresses=request.addresses,
     )
 
 
@@ -163,8 +173,20 @@ def end_job(state: State, message: EndJobSessions, draft: Draft) -> None:
     """Close the sessions of a Slurm job that ended."""
     for session_id in list(state.session_by_key.values()):
         session = state.sessions[session_id]
-        if session.job_id and (session.cluster, session.job_id) == (message.cluster, message.job_id):
+        if not session.job_id or (session.cluster, session.job_id) != (message.cluster, message.job_id):
+            continue
+        if message.run is None or message.run == _run(session):
             close(state, session_id, draft, "its Slurm job ended")
+
+
+def job_runs(state: State) -> tuple[JobRun, ...]:
+    """Return the runs of Slurm jobs that have open sessions, each once."""
+    found: dict[JobRun, None] = {}
+    for session_id in state.session_by_key.values():
+        session = state.sessions[session_id]
+        if session.job_id and session.submit_ms is not None:
+            found[JobRun(session.cluster, session.job_id, session.submit_ms, session.restarts)] = None
+    return tuple(found)
 
 
 def close_of_grant(state: State, grant_id: GrantId, draft: Draft) -> None:

@@ -20,6 +20,8 @@ class Caller(msgspec.Struct, frozen=True):
     enrolment: Enrolment | None = None
     #: Open session of a user's key.
     session: Session | None = None
+    #: The key has a session, which may not be used from where this came.
+    is_misplaced: bool = False
 
     @property
     def origin(self) -> Origin:
@@ -41,6 +43,10 @@ class Identity(msgspec.Struct, frozen=True, kw_only=True):
     started_ms: int
     #: Its own key: origin of what the shell itself asks of the core.
     key: KeyId
+    #: Its public key, Z85, as proofs name it.
+    server_key: str = ""
+    #: The uid it runs as: who alone is to read credentials.
+    uid: int = 0
     #: Kind of store, for `gateway.show`.
     store: str = ""
     #: Where its log is, for `gateway.show`.

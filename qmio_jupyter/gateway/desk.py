@@ -22,16 +22,24 @@ from qmio_jupyter.gateway.estimates import Estimates
 from qmio_jupyter.gateway.links import Links
 from qmio_jupyter.gateway.metrics import Figures
 from qmio_jupyter.gateway.outgoing import Change, Outgoing
+from qmio_jupyter.gateway.proofs import Proofs
 from qmio_jupyter.gateway.questions import Questions
 from qmio_jupyter.gateway.reads import answer
 from qmio_jupyter.gateway.roles import UNANSWERED
-from qmio_jupyter.gateway.sessions import opens_session, renews_session
+from qmio_jupyter.gateway.sessions import (
+    may_be_used_from,
+    opens_session,
+    renews_session,
+    session_by_proof,
+)
 from qmio_jupyter.gateway.shipping import Shipping
 from qmio_jupyter.gateway.translate import to_input
 from qmio_jupyter.gateway.troubles import Troubles
 from qmio_jupyter.gateway.turn import Output, Read, Relay, Send, Turn, join, packet, reply, request_of
+from qmio_jupyter.gateway.verifying import Admitted
 from qmio_jupyter.gateway.watchers import Watchers
 from qmio_jupyter.model.access import Enrolment, Role, Session
+from qmio_jupyter.model.allocation import JobRun
 from qmio_jupyter.model.ids import DeviceName, KeyId, Tenant
 from qmio_jupyter.model.task import Task, TaskView
 from qmio_jupyter.ports import Peer, TaskStore
@@ -52,6 +60,8 @@ class Desk:
         Mints an id from a prefix (sessions); the simulator gives a seeded one.
     figures : Figures, optional
         Counters.
+    nonces : callable, optional
+        Returns that many random bytes: sessions may be opened by proof. None: they may not.
     """
 
     def __init__(
@@ -61,6 +71,7 @@ class Desk:
         identity: Identity,
         ids: Callable[[str], str],
         figures: Figures | None = None,
+        nonces: Callable[[int], bytes] | None = None,
     ) -> None:
         self.core = core
         self.identity = identity
@@ -71,6 +82,8 @@ class Desk:
         self._links = Links()
         self._watchers = Watchers()
         self._estimates = Estimates()
+        #: Sessions to be opened by proof: the shell looks into them and says what they are worth.
+        self.proofs = Proofs(identity.server_key, identity.uid, nonces)
         self._shipping = Shipping(message_bytes=identity.limits.message_bytes)
         self._outgoing = Outgoing(self._links, self._watchers, self.figures, self._session_of)
         #: Devices that the shell cannot start; it tells of them here.
@@ -135,12 +148,14 @@ class Desk:
     def is_known(self, key: KeyId) -> bool:
         """Return whether a key has a role. May be called from another thread."""
         enrolment = self.core.enrolment(key)
-        return enrolment is not None and enrolment.role is not Role.NONE
+        if enrolment is None:
+            return self.core.has_session(key)
+        return enrolment.role is not Role.NONE
 
     def is_user(self, key: KeyId) -> bool:
         """Return whether a key is a user's."""
         enrolment = self.core.enrolment(key)
-        return enrolment is not None and enrolment.role is Role.USER
+        return self.core.has_session(key) if enrolment is None else enrolment.role is Role.USER
 
     def has_announced(self, device: DeviceName) -> bool:
         """Return whether a device has ever been announced, and is not merely expected."""
@@ -181,12 +196,16 @@ class Desk:
             is_stopping=self.is_stopping,
         )
         if failure is not None:
-            return self._refuse(caller, failure)
+            return self._refuse(caller, refusals.misplaced() if caller.is_misplaced else failure)
         body = packet.envelope.body
         if body.__struct_config__.tag in UNANSWERED:
             caller = msgspec.structs.replace(caller, request=0)
         if isinstance(body, m.Hello):
             return self._hello(caller, body, now_ms)
+        if isinstance(body, m.SessionChallenge):
+            return _only(self.proofs.challenge(caller, now_ms))
+        if isinstance(body, m.SessionOpen):
+            return _only(self.proofs.open(caller, body, now_ms))
         if isinstance(body, m.GatewayStop):
             return self._stop(caller)
         if isinstance(body, m.EstimateAnswer):
@@ -224,6 +243,38 @@ class Desk:
             self.figures.ignored += 1
             return Turn()
         return self._refuse(caller, refusals.as_failure(error))
+
+    def proved(self, number: int, outcome: Admitted | QmioError, now_ms: int) -> Turn:
+        """Take in what a proof of `proofs` is worth: a session, or why not."""
+        proof = self.proofs.settle(number)
+        if proof is None:
+            return Turn()
+        caller = Caller(proof.connection, proof.request, proof.key, Role.NONE)
+        if self.is_suspended or self.is_stopping:
+            return self._refuse(caller, refusals.not_stored() if self.is_suspended else refusals.stopping())
+        if isinstance(outcome, QmioError):
+            if outcome.retryable:
+                # Slurm or MUNGE was slow, not she: her five seconds begin anew.
+                self._links.forget_stranger(proof.key)
+            return self._refuse(caller, refusals.as_failure(outcome))
+        opening = session_by_proof(proof, outcome, self.identity.session_lease_s, self._ids)
+        return self._turn(self.core.handle(opening, now_ms))
+
+    def ended(self, runs: Iterable[JobRun], now_ms: int) -> Turn:
+        """Take in that runs of Slurm jobs are over: their sessions end, their tasks go on."""
+        if self.is_suspended:
+            return Turn()
+        return join(
+            self._turn(
+                self.core.handle(
+                    ins.EndJobSessions(
+                        cluster=run.cluster, job_id=run.job_id, run=(run.submit_ms, run.restarts)
+                    ),
+                    now_ms,
+                )
+            )
+            for run in runs
+        )
 
     def disconnected(self, connection: int, now_ms: int) -> Turn:
         """Forget a connection that is known to be gone. Its claims stay until their leases lapse."""
@@ -287,30 +338,36 @@ class Desk:
         """Find out who asks; None for a stranger whose time or allowance is used up."""
         key = peer.key
         enrolment = self.core.enrolment(key)
+        role = Role.USER if enrolment is None else enrolment.role
+        session = self.core.session_of(key) if role is Role.USER else None
+        is_misplaced = session is not None and not may_be_used_from(session, peer.address)
+        if is_misplaced or (enrolment is None and session is None):
+            role = Role.NONE
         known = self._links.key(connection)
-        if enrolment is None or enrolment.role is Role.NONE:
+        if role is Role.NONE:
             if known is not None:
                 self._forget(connection)
             if not self._links.admits_stranger(key, now_ms):
                 return None
-            return Caller(connection, request, key, Role.NONE, enrolment)
+            return Caller(connection, request, key, role, enrolment, is_misplaced=is_misplaced)
         if known != key:
             # New, or a routing id that somebody else used before: nothing of that one may leak.
             self._forget(connection)
             self._links.add(connection, key, now_ms)
             self._links.forget_stranger(key)
-        session = self.core.session_of(key) if enrolment.role is Role.USER else None
-        if session is not None and not session.is_open:
-            session = None
-        return Caller(connection, request, key, enrolment.role, enrolment, session)
+        return Caller(connection, request, key, role, enrolment, session)
 
     def _session_of(self, key: KeyId) -> Session | None:
         return self.core.session_of(key)
 
     def _role_of(self, connection: int) -> Role:
         key = self._links.key(connection)
-        enrolment = None if key is None else self.core.enrolment(key)
-        return Role.NONE if enrolment is None else enrolment.role
+        if key is None:
+            return Role.NONE
+        enrolment = self.core.enrolment(key)
+        if enrolment is None:
+            return Role.USER if self.core.has_session(key) else Role.NONE
+        return enrolment.role
 
     def _trouble(self, caller: Caller, body: m.TaskSubmit | m.TaskEstimate) -> m.Failure | None:
         """Refuse what would wait for an agent that cannot be started; what was accepted before, stays so."""

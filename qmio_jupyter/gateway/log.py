@@ -18,7 +18,9 @@ import msgspec
 
 from qmio_jupyter.core.records import Record, TaskInserted, TaskUpdated
 from qmio_jupyter.errors import QmioError
+from qmio_jupyter.gateway.proofs import Proof
 from qmio_jupyter.gateway.turn import Send, Turn, request_of
+from qmio_jupyter.gateway.verifying import Admitted
 from qmio_jupyter.ports import Clock, Peer
 from qmio_jupyter.wire.messages import Failure, Packet
 
@@ -159,6 +161,15 @@ class GatewayLog:
                         fields["code"] = answer.error.code
                 break
         self._write("debug" if level < 20 else "info", "request", fields)
+
+    def proof(self, proof: Proof, outcome: Admitted | QmioError) -> None:
+        """Write down what a proof was worth: whose job, or why not; never what proves it."""
+        fields: dict[str, Any] = {"peer": proof.key[:_PEER], "job": proof.job_id[:40]}
+        if isinstance(outcome, QmioError):
+            self.event("proof refused", level="warning", code=outcome.code, error=outcome.message, **fields)
+        else:
+            facts = outcome.facts
+            self.event("proof taken", uid=facts.uid, own_job=facts.job_id, tenant=facts.tenant, **fields)
 
     def defect(self, error: BaseException) -> None:
         """Write down an exception that nobody foresaw, and where it came from; its values stay out."""

@@ -9,17 +9,19 @@ import os
 import pwd
 import signal
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 from secrets import token_bytes
 
 import msgspec
 
 from qmio_jupyter._version import __version__
+from qmio_jupyter.auth import munge
 from qmio_jupyter.auth.keys import key_id, keys_at
 from qmio_jupyter.config import connection as connection_file
 from qmio_jupyter.config.connection import ConnectionFile
 from qmio_jupyter.config.places import Places, private_directory
-from qmio_jupyter.config.settings import GatewaySettings
+from qmio_jupyter.config.settings import GatewaySettings, SlurmSettings
 from qmio_jupyter.core.config import CoreConfig
 from qmio_jupyter.core.core import Core
 from qmio_jupyter.core.records import LiveState
@@ -32,10 +34,15 @@ from qmio_jupyter.gateway.opening import Opening
 from qmio_jupyter.gateway.service import Service
 from qmio_jupyter.gateway.supervisor import Supervisor
 from qmio_jupyter.gateway.turn import join
+from qmio_jupyter.gateway.verifying import Verifying
 from qmio_jupyter.model.access import Enrolment, Role
 from qmio_jupyter.model.ids import mint
 from qmio_jupyter.model.keys import KeyPair
 from qmio_jupyter.ports import TaskStore
+from qmio_jupyter.slurm.adapter import Slurm
+from qmio_jupyter.slurm.cache import JobCache
+from qmio_jupyter.slurm.commands import SlurmCommands
+from qmio_jupyter.slurm.verifier import SlurmVerifier
 from qmio_jupyter.store.sqlite import SqliteStore
 from qmio_jupyter.transport.sockets import Tuning, raise_nofile
 from qmio_jupyter.transport.zeromq_router import Router
@@ -173,6 +180,33 @@ def user_name() -> str:
         return str(os.getuid())
 
 
+def against_slurm(settings: SlurmSettings) -> tuple[JobCache, Verifying]:
+    """Return what looks into proofs with MUNGE and Slurm, and the cached query behind it. Asks nothing yet."""
+    slurm = Slurm(
+        SlurmCommands(
+            squeue=settings.squeue,
+            scontrol=settings.scontrol,
+            sinfo=settings.sinfo,
+            config=settings.config,
+            timeout_s=settings.timeout_s,
+        )
+    )
+    cache = JobCache(slurm.jobs, interval_s=settings.interval_s)
+    verifier = SlurmVerifier(
+        (lambda: settings.cluster) if settings.cluster else slurm.cluster_name,
+        cache,
+        slurm.nodes,
+        aliases=settings.addresses,
+    )
+    verifying = Verifying(
+        partial(munge.decode, path=settings.munge_socket),
+        verifier,
+        licence_prefix=settings.licence_prefix,
+        licence_required=settings.licence_required,
+    )
+    return cache, verifying
+
+
 async def _serve(
     settings: GatewaySettings, places: Places, store: TaskStore, clock: GatewayClock, log: GatewayLog
 ) -> None:
@@ -186,6 +220,9 @@ async def _serve(
         key=key_id(server.public),
         store="sqlite",
         log=str(places.state / "gateway.jsonl"),
+        server_key=server.public,
+        uid=os.geteuid(),
+        session_lease_s=settings.slurm.lease_s if settings.verifier else None,
         owner_uid=os.getuid() if settings.embedded else None,
         limits=msgspec.convert(msgspec.structs.asdict(settings.limits), Limits),
     )
@@ -194,7 +231,12 @@ async def _serve(
     def reload(live: LiveState) -> Core:
         return Core(config, live, live.epoch + 1, clock.now_ms())
 
-    desk = Desk(reload(store.load_live()), identity=identity, ids=lambda p: _mint(p, clock))
+    desk = Desk(
+        reload(store.load_live()),
+        identity=identity,
+        ids=lambda p: _mint(p, clock),
+        nonces=token_bytes if settings.verifier else None,
+    )
     vouched = configured_keys(settings) + enrolments(settings, places, user)
     # Nothing of these turns is sent to anybody: only the records matter.
     first = join([desk.start(), desk.enrol(vouched, clock.now_ms())])
@@ -203,10 +245,12 @@ async def _serve(
     router = Router(
         server,
         settings.endpoint,
+        allow_remote=not settings.embedded,
         limits_of=desk.limits_of,
         is_known=desk.is_known,
         tuning=Tuning(message_bytes=settings.limits.message_bytes),
     )
+    cache, verifying = against_slurm(settings.slurm) if settings.verifier else (None, None)
     try:
         devices = [agent.device for agent in settings.agents if agent.is_started]
         opening = Opening(devices, desk.has_announced, desk.is_user, clock.now_ms())
@@ -218,6 +262,7 @@ async def _serve(
             clock=clock,
             log=log,
             opening=opening,
+            verifying=verifying,
             idle_s=settings.idle_s if settings.embedded else None,
             outruns=settings.early_dispatch,
         )
@@ -240,6 +285,9 @@ async def _serve(
             finally:
                 await supervisor.stop()
     finally:
+        if cache is not None and verifying is not None:
+            cache.close()
+            verifying.close()
         router.close()
 
 

@@ -81,9 +81,6 @@ class Questions:
     def _ping(self, caller: Caller, _: m.Ping) -> Output:
         return reply(caller.connection, caller.request, m.Pong(epoch=self.core.epoch))
 
-    def _proof(self, caller: Caller, _: m.SessionChallenge | m.SessionOpen) -> Output:
-        return reply(caller.connection, caller.request, refusals.not_yet("Opening a session by credential"))
-
     def _session(self, caller: Caller, _: m.SessionShow) -> Output:
         answer = refusals.no_session() if caller.session is None else m.SessionState(session=caller.session)
         return reply(caller.connection, caller.request, answer)
@@ -183,8 +180,6 @@ def _as_shown_to(caller: Caller, booking: Booking) -> Booking:
 
 _HANDLERS: dict[type, Callable[[Questions, Caller, Any], Output]] = {
     m.Ping: Questions._ping,
-    m.SessionChallenge: Questions._proof,
-    m.SessionOpen: Questions._proof,
     m.SessionShow: Questions._session,
     m.BookingShow: Questions._bookings,
     m.TaskShow: Questions._task,

@@ -30,6 +30,41 @@ def no_session() -> Failure:
     return failure("auth.session", "This key has no open session", "Say hello, or start a new session.")
 
 
+def misplaced() -> Failure:
+    """Return the refusal of a key that is used from elsewhere than the nodes of its job."""
+    return failure(
+        "auth.session",
+        "This key's session is of a Slurm job on other nodes",
+        "Open a session of this job: each job makes a key of its own.",
+    )
+
+
+def no_proofs() -> Failure:
+    """Return the answer of a gateway that opens no sessions by proof."""
+    return failure(
+        "auth.credential",
+        "This gateway takes no proofs from Slurm jobs",
+        "Ask its administrator: [gateway] verifier says whether it does.",
+    )
+
+
+def stale_proof() -> Failure:
+    """Return the answer to a proof whose nonce was used, has expired, or was never given to this key."""
+    return failure(
+        "auth.credential",
+        "This key has no nonce to prove itself with",
+        "Ask for one, and use it once.",
+        retryable=True,
+    )
+
+
+def too_many_proofs() -> Failure:
+    """Return the answer to a proof that there is no time for now."""
+    return failure(
+        "limit.rate", "Too many proofs are being looked into", "Retry in a moment.", retryable=True
+    )
+
+
 def unknown_task(task_id: str) -> Failure:
     """Return the answer for an absent task, the same for another tenant's."""
     return failure("task.unknown", f"No task {task_id[:40]} of yours", "List yours with %qpu tasks.")

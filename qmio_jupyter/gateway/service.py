@@ -7,21 +7,27 @@ and release the turn's outputs, in order, when the batch is on disk. Several tur
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections.abc import Awaitable, Callable
+from concurrent.futures import Future
 from functools import partial
 
 from qmio_jupyter.core.core import Core
 from qmio_jupyter.core.records import LiveState, Record
+from qmio_jupyter.errors import QmioError
 from qmio_jupyter.gateway.backlog import Backlog
 from qmio_jupyter.gateway.commits import Commits
 from qmio_jupyter.gateway.desk import Desk
 from qmio_jupyter.gateway.log import GatewayLog
 from qmio_jupyter.gateway.opening import Opening
 from qmio_jupyter.gateway.outbox import Outbox, Sent
+from qmio_jupyter.gateway.proofs import Proof
 from qmio_jupyter.gateway.recovery import Recovery
 from qmio_jupyter.gateway.refusals import internal
 from qmio_jupyter.gateway.release import Releases
 from qmio_jupyter.gateway.turn import Output, Turn, join, packet, request_of
+from qmio_jupyter.gateway.verifying import Admitted, Verifying, outcome_of
+from qmio_jupyter.model.allocation import JobRun
 from qmio_jupyter.ports import Clock, TaskStore
 from qmio_jupyter.transport.zeromq_router import Malformed, Received, Router
 from qmio_jupyter.wire.messages import ClaimRecorded, Packet
@@ -73,6 +79,8 @@ class Service:
         Keeps users' greetings until the devices are there.
     idle_s : float, optional
         Stop after so long without clients and live tasks; None: never.
+    verifying : Verifying, optional
+        Looks into proofs, and into which jobs have ended; None: the desk takes no proofs.
     outruns : bool
         Whether a dispatch to a repeatable device may leave before its commit; see `Releases`.
     """
@@ -88,6 +96,7 @@ class Service:
         log: GatewayLog,
         opening: Opening | None = None,
         idle_s: float | None = None,
+        verifying: Verifying | None = None,
         outruns: bool = False,
     ) -> None:
         self._desk = desk
@@ -97,6 +106,9 @@ class Service:
         self._log = log
         self._opening = opening
         self._idle_s = idle_s
+        self._verifying = verifying
+        # True while it is being found out which jobs have ended.
+        self._is_reconciling = False
         self._loop = asyncio.get_running_loop()
         self._releases = Releases(outruns=outruns)
         self._commits = Commits(
@@ -250,6 +262,8 @@ class Service:
                 message.connection, message.peer, message.error, message.request, now_ms
             )
         turn = self._desk.receive(message.connection, message.peer, message.packet, now_ms)
+        for proof in self._desk.proofs.take():
+            self._look_into(proof)
         self._note(partial(self._log.request, message.connection, message.peer, message.packet, turn))
         return turn
 
@@ -266,6 +280,62 @@ class Service:
         with self._log.together():
             for line in lines:
                 line()
+
+    # ------------------------------------------------------------ proofs and jobs
+
+    def _look_into(self, proof: Proof) -> None:
+        assert self._verifying is not None, "a desk without nonces takes no proofs"
+
+        def tell(done: Future[Admitted]) -> None:
+            outcome = outcome_of(done)
+            self._call(self._proved, proof, outcome)
+
+        self._verifying.look_into(proof).add_done_callback(tell)
+
+    def _call(self, then: Callable[..., None], *arguments: object) -> None:
+        """Have something done in the loop, from another thread; nothing once the loop has ended."""
+        with contextlib.suppress(RuntimeError):
+            self._loop.call_soon_threadsafe(then, *arguments)
+
+    def _proved(self, proof: Proof, outcome: Admitted | QmioError) -> None:
+        if self._is_closed:
+            return
+        self._log.proof(proof, outcome)
+        self._submit(lambda now_ms: self._desk.proved(proof.number, outcome, now_ms))
+
+    def _reconcile(self) -> None:
+        """Find out which jobs have ended; the sessions of those end too."""
+        if self._verifying is None or self._is_reconciling:
+            return
+        runs = self._desk.core.job_runs()
+        if not runs:
+            return
+        self._is_reconciling = True
+
+        def tell(done: Future[tuple[JobRun, ...]]) -> None:
+            outcome = outcome_of(done)
+            self._call(self._reconciled, outcome)
+
+        self._verifying.ended(runs).add_done_callback(tell)
+
+    def _reconciled(self, outcome: tuple[JobRun, ...] | QmioError) -> None:
+        self._is_reconciling = False
+        if self._is_closed:
+            return
+        if isinstance(outcome, QmioError):
+            self._log.event("slurm not asked", level="warning", code=outcome.code, error=outcome.message)
+        elif outcome:
+            self._log.event("jobs ended", jobs=[run.job_id for run in outcome])
+            self._submit(lambda now_ms: self._desk.ended(outcome, now_ms))
+
+    def _submit(self, decide: Callable[[int], Turn]) -> None:
+        """Have the desk decide something that no message asks for, and let out what comes of it."""
+        try:
+            self._commits.submit(decide(self._clock.now_ms()))
+        except Exception as error:  # noqa: BLE001 - the core is reloaded without it
+            self._on_defect(error)
+        self._arm()
+        self._let_out()
 
     # ------------------------------------------------------------ out
 
@@ -414,6 +484,7 @@ class Service:
         for connection in self._router.stalled(STALLED_S):
             self._outbox.drop(connection)
             self._give_up(connection)
+        self._reconcile()
         if self._opening is not None:
             self._wake()
         # While it opens, users may wait at the door without being known to the desk.

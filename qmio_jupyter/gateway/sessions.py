@@ -6,7 +6,10 @@ from collections.abc import Callable
 
 from qmio_jupyter.core import inputs as ins
 from qmio_jupyter.gateway.caller import Caller
-from qmio_jupyter.model.access import Role
+from qmio_jupyter.gateway.proofs import Proof
+from qmio_jupyter.gateway.verifying import Admitted
+from qmio_jupyter.model.access import Role, Session
+from qmio_jupyter.model.addresses import normal
 
 
 def opens_session(caller: Caller, lease_s: float | None, ids: Callable[[str], str]) -> ins.OpenSession | None:
@@ -29,6 +32,32 @@ def opens_session(caller: Caller, lease_s: float | None, ids: Callable[[str], st
     )
 
 
+def session_by_proof(
+    proof: Proof, admitted: Admitted, lease_s: float | None, ids: Callable[[str], str]
+) -> ins.OpenSession:
+    """Return the input that opens the session that a good proof is worth."""
+    facts = admitted.facts
+    return ins.OpenSession(
+        origin=ins.Origin(proof.connection, proof.request, proof.key),
+        session_id=ids("s"),
+        uid=facts.uid,
+        tenant=facts.tenant,
+        lease_s=lease_s,
+        cluster=facts.cluster,
+        job_id=facts.job_id,
+        grant_id=proof.grant_id,
+        devices=admitted.devices,
+        submit_ms=facts.submit_ms,
+        restarts=facts.restarts,
+        addresses=facts.addresses,
+    )
+
+
+def may_be_used_from(session: Session, address: str) -> bool:
+    """Return whether a session's key may be used from an address: on its job's nodes, or anywhere without a job."""
+    return not session.addresses or normal(address) in session.addresses
+
+
 def renews_session(caller: Caller, lease_s: float | None, now_ms: int) -> ins.OpenSession | None:
     """Return the input that renews an active user's lease, once a third of it is used; else None.
 
@@ -48,4 +77,8 @@ def renews_session(caller: Caller, lease_s: float | None, now_ms: int) -> ins.Op
         cluster=session.cluster,
         job_id=session.job_id,
         grant_id=session.grant_id,
+        devices=session.devices,
+        submit_ms=session.submit_ms,
+        restarts=session.restarts,
+        addresses=session.addresses,
     )

@@ -51,6 +51,11 @@ class Session(msgspec.Struct, frozen=True, kw_only=True):
     grant_id: GrantId | None = None
     #: Devices it may use; empty: all.
     devices: tuple[DeviceName, ...] = ()
+    #: With the job's id, what tells its runs apart: when it was (re)submitted, and how often it was put back.
+    submit_ms: Whole | None = None
+    restarts: Whole = 0
+    #: Where its key may be used from: the addresses of the job's nodes; empty: from anywhere.
+    addresses: tuple[str, ...] = ()
     closed_ms: Whole | None = None
     close_cause: str = ""
 

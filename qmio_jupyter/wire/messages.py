@@ -107,6 +107,8 @@ class SessionNonce(_Message, frozen=True, kw_only=True, tag="session.nonce"):
 
     nonce: bytes
     server_key: str
+    #: The gateway's uid: who alone is to be able to read the credential.
+    uid: Whole | None = None
 
 
 class SessionOpen(_Message, frozen=True, kw_only=True, tag="session.open"):

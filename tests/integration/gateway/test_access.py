@@ -99,7 +99,7 @@ def test_a_connection_file_alone_opens_nothing_under_another_key(home):
     stranger = home.dealer(new_keys())
     assert stranger.ask(m.Hello()).session is None
     reply = stranger.ask(m.SessionOpen(job_id=session_id))
-    assert code(reply) == "not_yet"
+    assert code(reply) == "auth.credential"
     assert code(stranger.ask(m.SessionShow())) == "auth.role"
 
 

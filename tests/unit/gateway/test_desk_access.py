@@ -106,7 +106,7 @@ def test_without_a_session_only_those_that_need_none(counter, keys):
         if Role.USER in roles:
             code = "auth.session" if tag not in SESSIONLESS else None
             reply = counter.ask(1, keys.ana, sample(MESSAGES[tag]) if tag != "hello" else m.Ping())
-            assert (reply.error.code if isinstance(reply, m.Failure) else None) in (code, "not_yet")
+            assert (reply.error.code if isinstance(reply, m.Failure) else None) in (code, "auth.credential")
     reopened = counter.hello(1, keys.ana)
     assert reopened.session.is_open
     assert isinstance(counter.ask(1, keys.ana, m.TaskList()), m.TaskPage)
@@ -198,10 +198,10 @@ def test_malformed_messages_are_answered_when_they_have_a_number(counter, keys):
     assert counter.run(counter.desk.malformed(4, peer, error, 0, counter.now_ms)) == []
 
 
-def test_what_is_not_there_yet_says_so(counter, keys):
+def test_a_gateway_that_is_tied_to_no_cluster_takes_no_proofs(counter, keys):
     counter.hello(1, keys.ana)
-    assert counter.code(1, keys.ana, m.SessionChallenge()) == "not_yet"
-    assert counter.code(2, keys.stranger, m.SessionOpen(credential=b"MUNGE:...")) == "not_yet"
+    assert counter.code(1, keys.ana, m.SessionChallenge()) == "auth.credential"
+    assert counter.code(2, keys.stranger, m.SessionOpen(credential=b"MUNGE:...")) == "auth.credential"
 
 
 def test_stopping_is_for_operators_and_the_owner(make_counter, keys):
