@@ -237,9 +237,10 @@ def test_a_device_and_its_calibration_show_the_chip(kernel: Any) -> None:
         assert (
             kernel.value("__import__('qmio_jupyter').device('fake-qmio').snapshot_id") in shown["text/plain"]
         )
+    kernel.run(QASM3).ok()
     for line in ("%qpu tasks", "%qpu status", "%qpu devices", "%qpu device ideal", "%qpu session"):
         shown = kernel.run(line).ok().outputs[-1]["data"]
-        assert "<table" in shown["text/html"]
+        assert "<table" in shown["text/html"], (line, shown["text/plain"])
     refused = kernel.run("%qpu calibration --quantity t3")
     assert "one of t1, t2, readout" in refused.errors[0]["traceback"][0]
 
