@@ -113,11 +113,11 @@ class Authenticator(Protocol):
 class Verifier(Protocol):
     """Answers from Slurm who runs what where."""
 
-    def facts(self, cluster: str, job_id: str) -> tuple[AllocationFacts, ...]:
+    def facts(self, cluster: str, job_id: str, *, restarts: int = 0) -> tuple[AllocationFacts, ...]:
         """Return all that `job_id` may mean to a job's own processes; empty if there is no such job.
 
-        May wait some seconds for Slurm to be asked anew: a job that is not found running is looked for in an
-        answer to a question that was asked after this call.
+        May wait some seconds for Slurm to be asked anew: a job that is not found running, after as many `restarts`
+        as its processes know of, is looked for in an answer to a question that was asked after this call.
 
         Raises `QmioError` (retryable) where Slurm cannot be asked: never taken for "no such job".
         """

@@ -54,7 +54,9 @@ class SlurmProver:
                 code="config.no_job",
                 hint="Use sbatch or srun, or salloc and srun in it.",
             )
-        run = (self.cluster, self.job_id, environ.get("SLURM_RESTART_COUNT", "0"))
+        restarts = environ.get("SLURM_RESTART_COUNT", "")
+        self.restarts = int(restarts) if restarts.isascii() and restarts.isdigit() else 0
+        run = (self.cluster, self.job_id, str(self.restarts))
         node = environ.get("SLURMD_NODENAME", "")
         self._name = "-".join(_ODD.sub("_", part) for part in (*run, node))
         self._environ = environ
@@ -107,6 +109,7 @@ class SlurmProver:
             cluster=self.cluster,
             job_id=self.job_id,
             grant_id=self.grant_id,
+            restarts=self.restarts,
             credential=munge.encode(payload, only_for=nonce.uid, path=path),
         )
 

@@ -7,6 +7,7 @@ import contextlib
 import fcntl
 import os
 import pwd
+import resource
 import signal
 from collections.abc import Iterator
 from functools import partial
@@ -72,6 +73,8 @@ def run(settings: GatewaySettings, places: Places) -> int:
         log = GatewayLog(places.state / "gateway.jsonl", clock, settings.log_level)
         try:
             raise_nofile()
+            # Nothing of the keys in memory reaches a disk through a core file, its agents' ones included.
+            resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
             store = SqliteStore(places.ledger)
             try:
                 asyncio.run(_serve(settings, places, store, clock, log))

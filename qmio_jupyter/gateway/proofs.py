@@ -38,6 +38,7 @@ class Proof(msgspec.Struct, frozen=True, kw_only=True):
     job_id: str
     grant_id: GrantId | None
     credential: bytes
+    restarts: int = 0
     #: What the credential may carry: one digest for each nonce that the key had.
     digests: tuple[bytes, ...]
 
@@ -108,6 +109,7 @@ class Proofs:
             job_id=body.job_id,
             grant_id=body.grant_id,
             credential=body.credential,
+            restarts=body.restarts,
             digests=tuple(self._digest(caller.key, nonce, body) for nonce in nonces),
         )
         self._open[proof.number] = proof

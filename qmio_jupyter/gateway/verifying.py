@@ -76,7 +76,8 @@ class Verifying:
         """
         bearer = self._decode(proof.credential)
         check_bearer(bearer, digests=proof.digests, gateway_uid=self._uid)
-        facts = resolve(bearer, proof.job_id, self._verifier.facts(proof.cluster, proof.job_id))
+        found = self._verifier.facts(proof.cluster, proof.job_id, restarts=proof.restarts)
+        facts = resolve(bearer, proof.job_id, found)
         return Admitted(facts, devices_of(facts, prefix=self._prefix, required=self._required))
 
     def ended(self, runs: Sequence[JobRun]) -> Future[tuple[JobRun, ...]]:

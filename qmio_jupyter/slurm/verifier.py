@@ -74,7 +74,7 @@ class SlurmVerifier:
             self._cluster = self._ask_cluster()
         return self._cluster
 
-    def facts(self, cluster: str, job_id: str) -> tuple[AllocationFacts, ...]:
+    def facts(self, cluster: str, job_id: str, *, restarts: int = 0) -> tuple[AllocationFacts, ...]:
         """Return all that `job_id` may mean; see `ports.Verifier`.
 
         Raises
@@ -87,8 +87,9 @@ class SlurmVerifier:
         moment_s = self._cache.now_s()
         answer = self._cache.get(INTERVAL_S, timeout_s=PATIENCE_S)
         jobs = answer.called(job_id)
-        if not any(job.is_running for job in jobs) and answer.asked_s < moment_s:
-            # It may have started since that was asked.
+        is_there = any(job.is_running and job.restarts == restarts for job in jobs)
+        if not is_there and answer.asked_s < moment_s:
+            # It may have started, or have been put back into the queue and started again, since that was asked.
             jobs = self._after(moment_s).called(job_id)
         return tuple(self._of(job) for job in jobs)
 

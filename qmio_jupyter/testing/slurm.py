@@ -216,21 +216,27 @@ class MiniSlurm:
             self.start_node(name)
         self.wait_idle()
 
-    def start_munge(self) -> None:
-        """Start munged and wait until it encodes."""
+    def start_munge(self, origin: str = "") -> Path:
+        """Start a munged with the cluster's key, wait until it encodes, and return its socket.
+
+        With `origin` it is another one beside the cluster's own: that of a host at this address.
+        """
+        name = f"munged-{origin}" if origin else "munged"
         run = self.directory / "run"
+        path = run / f"{name}.sock" if origin else self.munge_socket
         argv = [
             _path_of("munged"), "--foreground", "--force", "--num-threads=4",
-            f"--key-file={self.directory / 'etc' / 'munge.key'}", f"--socket={self.munge_socket}",
-            f"--log-file={self.directory / 'log' / 'munged.log'}", f"--pid-file={run / 'munged.pid'}",
-            f"--seed-file={run / 'munged.seed'}",
+            f"--key-file={self.directory / 'etc' / 'munge.key'}", f"--socket={path}",
+            f"--log-file={self.directory / 'log' / f'{name}.log'}", f"--pid-file={run / f'{name}.pid'}",
+            f"--seed-file={run / f'{name}.seed'}",
         ]  # fmt: skip
-        self._start("munged", argv)
-        until(self._encodes, "munged encodes")
+        self._start(name, [*argv, *([f"--origin={origin}"] if origin else [])])
+        until(lambda: self._encodes(path), f"{name} encodes")
+        return path
 
-    def _encodes(self) -> bool:
+    def _encodes(self, path: Path) -> bool:
         done = subprocess.run(  # noqa: PLW1510 - its status is looked at
-            [_path_of("munge"), f"--socket={self.munge_socket}", "--no-input"],
+            [_path_of("munge"), f"--socket={path}", "--no-input"],
             stdin=subprocess.DEVNULL,
             capture_output=True,
         )

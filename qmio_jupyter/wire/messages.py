@@ -118,6 +118,8 @@ class SessionOpen(_Message, frozen=True, kw_only=True, tag="session.open"):
     job_id: str = ""
     credential: bytes = b""
     grant_id: GrantId | None = None
+    #: How often the job was put back into the queue, as its programs know it: an older answer of Slurm is not used.
+    restarts: Whole = 0
 
 
 class SessionShow(_Message, frozen=True, kw_only=True, tag="session.show"):

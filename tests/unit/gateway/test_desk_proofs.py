@@ -375,7 +375,7 @@ class FakeVerifier:
     def __init__(self, found):
         self.found = found
 
-    def facts(self, cluster, job_id):
+    def facts(self, cluster, job_id, *, restarts=0):
         return self.found
 
     def ended(self, runs):

@@ -98,6 +98,17 @@ def test_a_job_that_started_after_the_last_answer_is_asked_for_again(
     assert world.asked == asked + 1, "a running job is not asked for anew"
 
 
+def test_a_run_that_its_programs_know_of_is_not_taken_for_the_one_before(
+    world: World, verifier: SlurmVerifier
+) -> None:
+    assert verifier.facts("east", "7")[0].restarts == 0
+    world.jobs = [replace(JOB, submit_ms=2_000, restarts=1)]
+    assert verifier.facts("east", "7", restarts=1)[0].restarts == 1
+    asked = world.asked
+    assert verifier.facts("east", "7", restarts=0)[0].restarts == 1, "Slurm's word counts, not the program's"
+    assert world.asked == asked + 1
+
+
 def test_an_unknown_job_is_unknown_only_after_a_new_question(world: World, verifier: SlurmVerifier) -> None:
     verifier.facts("east", "7")
     asked = world.asked
