@@ -81,15 +81,13 @@ class Door:
         assert isinstance(answer, m.SessionNonce), answer
         return answer
 
-    def payload(
-        self, question: m.SessionNonce, job_id: str, *, cluster: str = "mini", **changes: object
-    ) -> bytes:
+    def payload(self, question: m.SessionNonce, job_id: str, **changes: object) -> bytes:
         """Return what a credential for this key and question carries."""
         parts: dict[str, object] = {
             "server_key": self.gateway.server_key,
             "client_key": bytes.fromhex(sha256(raw_key(self.keys.public))),
             "nonce": question.nonce,
-            "cluster": cluster,
+            "cluster": "mini",
             "job_id": job_id,
             "grant_id": None,
         }
