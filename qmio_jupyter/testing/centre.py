@@ -13,6 +13,7 @@ from qmio_jupyter.config import connection
 from qmio_jupyter.config.places import places
 from qmio_jupyter.config.settings import GatewayAddress
 from qmio_jupyter.testing.home import wait_until
+from qmio_jupyter.testing.slurm import MiniSlurm
 
 #: The device that runs anything in no time.
 ECHO = """
@@ -59,6 +60,14 @@ class Centre:
         self._endpoint = "tcp://127.0.0.1:*"
         self._process: subprocess.Popen[bytes] | None = None
 
+    @staticmethod
+    def verifier(cluster: MiniSlurm) -> str:
+        """Return what `more` is for a gateway at which the jobs of a cluster prove themselves."""
+        return (
+            'verifier = "slurm"\n[gateway.slurm]\n'
+            f'config = "{cluster.conf}"\nmunge_socket = "{cluster.munge_socket}"\ninterval_s = 1.0\n'
+        )
+
     def start(self) -> Centre:
         """Start it; after the first time at the same endpoint. Return once it listens."""
         (self.root / "config.toml").write_text(self._text.replace("ENDPOINT", self._endpoint))
@@ -95,6 +104,21 @@ class Centre:
         assert self._process is not None
         self._process.kill()
         self._process.wait(10)
+
+    @property
+    def pid(self) -> int:
+        """Its process id."""
+        assert self._process is not None
+        return self._process.pid
+
+    def pause(self) -> None:
+        """Have it do nothing, as a machine that hangs."""
+        os.kill(self.pid, signal.SIGSTOP)
+
+    def resume(self) -> None:
+        """Have it go on."""
+        if self._process is not None and self._process.poll() is None:
+            os.kill(self.pid, signal.SIGCONT)
 
     def stop(self) -> None:
         """End it as a service manager does."""

@@ -1,0 +1,180 @@
+"""What a Slurm job of the hub runs: open the QPU session, tell the hub where the server will listen, become the server.
+
+``python -I -m qmio_jupyter.hub.node``. Everything it needs stands in its environment, which sbatch was given by name;
+nothing of it is a command line. It runs as the user, on the node, and ends with an error, told to the hub in one
+line, where the session cannot be opened: there is no server without a session.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import socket
+import ssl
+import sys
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit, urlunsplit
+
+from qmio_jupyter.config.places import node_local, private_directory
+from qmio_jupyter.errors import HubError, QmioError
+
+#: Seconds for which a hub that does not answer is asked again: it may be restarting.
+HUB_S = 90.0
+#: Variables only for this program.
+OWN = ("QMIO_HUB_PYTHON", "QMIO_HUB_COMMAND", "QMIO_HUB_GRANT")
+
+
+class Hub:
+    """The hub's route for the reports of this start.
+
+    Parameters
+    ----------
+    environ : mapping
+        ``JUPYTERHUB_API_URL``, ``JUPYTERHUB_API_TOKEN``, ``QMIO_HUB_GRANT``, and with internal TLS the hub's
+        ``JUPYTERHUB_SSL_*``.
+    """
+
+    def __init__(self, environ: Mapping[str, str]) -> None:
+        self._url = f"{environ['JUPYTERHUB_API_URL'].rstrip('/')}/qmio/starts/{environ['QMIO_HUB_GRANT']}"
+        self._token = environ["JUPYTERHUB_API_TOKEN"]
+        self._tls: ssl.SSLContext | None = None
+        if environ.get("JUPYTERHUB_SSL_CERTFILE"):
+            self._tls = ssl.create_default_context(cafile=environ["JUPYTERHUB_SSL_CLIENT_CA"])
+            self._tls.load_cert_chain(environ["JUPYTERHUB_SSL_CERTFILE"], environ["JUPYTERHUB_SSL_KEYFILE"])
+
+    def tell(self, kind: str, *, patience_s: float = HUB_S, **fields: object) -> dict[str, Any]:
+        """Send a report until it is answered; return the answer.
+
+        Raises
+        ------
+        HubError
+            If the hub does not want this start any more, or does not answer in time.
+        """
+        body = json.dumps({"type": kind, **fields}).encode()
+        headers = {"Authorization": f"token {self._token}", "Content-Type": "application/json"}
+        request = urllib.request.Request(self._url, data=body, headers=headers, method="POST")  # noqa: S310
+        give_up = time.monotonic() + patience_s
+        # No proxy of the user's environment stands between a node and its hub.
+        handlers: list[urllib.request.BaseHandler] = [urllib.request.ProxyHandler({})]
+        if self._tls is not None:
+            handlers.append(urllib.request.HTTPSHandler(context=self._tls))
+        opener = urllib.request.build_opener(*handlers)
+        while True:
+            try:
+                with opener.open(request, timeout=10) as reply:
+                    answer: dict[str, Any] = json.loads(reply.read() or b"{}")
+                    return answer
+            except urllib.error.HTTPError as error:
+                if error.code < 500:
+                    raise HubError(f"the hub refused this start ({error.code})", code="hub.ended") from None
+            except (OSError, ValueError):
+                pass
+            if time.monotonic() > give_up:
+                raise HubError("the hub does not answer", code="hub.unanswered")
+            time.sleep(0.5)
+
+
+def reserve(address: str) -> tuple[socket.socket, int]:
+    """Return a socket bound to a free port of `address`, and the port.
+
+    It does not listen, so the server may bind the same port (both allow it), and nobody is given it meanwhile.
+    """
+    family = socket.AF_INET6 if ":" in address else socket.AF_INET
+    kept = socket.socket(family, socket.SOCK_STREAM)
+    kept.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    kept.bind((address, 0))
+    kept.set_inheritable(True)
+    return kept, int(kept.getsockname()[1])
+
+
+def runtime_directory(environ: Mapping[str, str]) -> Path:
+    """Return a 0700 directory of this job on the node itself, for the kernels' sockets and connection files.
+
+    A home may be on a network file system, where sockets cannot be, or have a path longer than a socket's may be.
+
+    Raises
+    ------
+    ConfigError
+        If there is no place for it.
+    """
+    return private_directory(
+        private_directory(node_local(environ) / "jobs") / f"jupyter-{environ.get('SLURM_JOB_ID', '0')}"
+    )
+
+
+def open_session(environ: Mapping[str, str]) -> None:
+    """Open the session of this job, as any program in it would.
+
+    Raises
+    ------
+    QmioError
+        Why the gateway does not open it.
+    """
+    from qmio_jupyter.client.sync import connect
+
+    client = connect(environ=environ, start=False, timeout_s=60)
+    try:
+        client.session()
+    finally:
+        client.close()
+
+
+def with_port(url: str, address: str, port: int) -> str:
+    """Return the URL with another host and port."""
+    parts = urlsplit(url)
+    host = f"[{address}]" if ":" in address else address
+    return urlunsplit(parts._replace(netloc=f"{host}:{port}"))
+
+
+def write_to_log(environ: Mapping[str, str]) -> None:
+    """Have this process and the server write to a log of the user's own, made anew: Slurm is told to keep nothing.
+
+    Where it cannot be made (a full or read-only home), the server starts all the same.
+    """
+    base = Path(environ.get("XDG_STATE_HOME") or Path(environ.get("HOME", "/")) / ".local" / "state")
+    path = base / "qmio" / "server.log"
+    try:
+        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        path.unlink(missing_ok=True)
+        log = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_APPEND | os.O_NOFOLLOW, 0o600)
+    except OSError:
+        return
+    os.dup2(log, 1)
+    os.dup2(log, 2)
+    os.close(log)
+
+
+def main() -> None:
+    """Do it, and do not return."""
+    environ = dict(os.environ)
+    write_to_log(environ)
+    hub = Hub(environ)
+    try:
+        address = str(hub.tell("hello", node=environ.get("SLURMD_NODENAME", ""))["address"])
+        open_session(environ)
+        hub.tell("opened")
+        environ["JUPYTER_RUNTIME_DIR"] = str(runtime_directory(environ))
+        kept, port = reserve(address)
+        environ["JUPYTERHUB_SERVICE_URL"] = with_port(environ["JUPYTERHUB_SERVICE_URL"], address, port)
+        command = [str(word) for word in json.loads(environ["QMIO_HUB_COMMAND"])]
+        hub.tell("listening", port=port)
+    except Exception as error:  # noqa: BLE001 - whatever it is, the user is told of it
+        line = error.one_line() if isinstance(error, QmioError) else f"{type(error).__name__}: {error}"
+        hub.tell("failed", why=" ".join(line.split())[:500], patience_s=10.0)
+        print(line, file=sys.stderr)  # noqa: T201
+        sys.exit(1)
+    for name in OWN:
+        environ.pop(name, None)
+    os.chdir(Path(environ.get("HOME", "/")))
+    # The socket is kept open by what follows: the port stays ours until the server listens on it.
+    os.set_inheritable(kept.fileno(), True)
+    os.execve(command[0], command, environ)  # noqa: S606
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,149 @@
+"""What all spawners of one hub share: the cluster, the link to the gateway, the journal, and the starts under way."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, ClassVar
+
+from qmio_jupyter.config.settings import GatewayAddress
+from qmio_jupyter.errors import QmioError
+from qmio_jupyter.hub.cluster import Cluster
+from qmio_jupyter.hub.journal import Journal
+from qmio_jupyter.hub.promises import Promises
+from qmio_jupyter.hub.undoing import Undoer
+from qmio_jupyter.hub.waiting import DeviceNow
+from qmio_jupyter.model.access import Booking
+from qmio_jupyter.model.device import DeviceView
+from qmio_jupyter.slurm.commands import SlurmCommands
+
+if TYPE_CHECKING:
+    from qmio_jupyter.hub.starting import Start
+
+#: Seconds for which devices and bookings are kept for everybody who waits.
+DEVICES_S = 3.0
+
+_log = logging.getLogger("jupyterhub.qmio")
+
+
+class Office:
+    """One per hub process and configuration; made by the first spawner.
+
+    Parameters
+    ----------
+    commands : SlurmCommands
+        How Slurm is called.
+    gateways : sequence of GatewayAddress
+        The gateway, with the hub's own key file.
+    journal : Path
+        Directory of the journal.
+    has_accounts : bool
+        Whether the cluster keeps accounts.
+    """
+
+    _offices: ClassVar[dict[Path, Office]] = {}
+
+    def __init__(
+        self,
+        commands: SlurmCommands,
+        gateways: Sequence[GatewayAddress],
+        journal: Path,
+        *,
+        has_accounts: bool = False,
+    ) -> None:
+        self.cluster = Cluster(commands, has_accounts=has_accounts)
+        self.promises = Promises(gateways)
+        self.journal = Journal(journal)
+        self.undoer = Undoer(self.cluster, self.promises, self.journal, self.now_ms)
+        #: Starts and running servers by grant.
+        self.starts: dict[str, Start] = {}
+        self._seen: tuple[float, tuple[DeviceView, ...], tuple[Booking, ...]] = (float("-inf"), (), ())
+        self._looking: asyncio.Task[None] | None = None
+
+    @classmethod
+    def of(cls, journal: Path, make: Callable[[], Office]) -> Office:
+        """Return the office of this journal, made when it is first asked for."""
+        if journal not in cls._offices:
+            cls._offices[journal] = make()
+        return cls._offices[journal]
+
+    @classmethod
+    def all(cls) -> tuple[Office, ...]:
+        """Return the offices of this process."""
+        return tuple(cls._offices.values())
+
+    @staticmethod
+    def now_ms() -> int:
+        """Return milliseconds since the Unix epoch."""
+        return time.time_ns() // 1_000_000
+
+    def sweep(self, known: set[str]) -> list[str]:
+        """Undo every start that is written down and not among `known`; return their grants.
+
+        To be called once, when the hub has loaded its running servers: whatever else is in the journal was begun or
+        being undone when an earlier hub process ended.
+        """
+        left = [entry for entry in self.journal.entries() if entry.saga.grant_id not in known]
+        for entry in left:
+            self.undoer.undo(entry)
+        return [entry.saga.grant_id for entry in left]
+
+    async def devices(self) -> tuple[DeviceView, ...]:
+        """Return the devices, at most `DEVICES_S` old."""
+        await self._look()
+        return self._seen[1]
+
+    async def device_now(self, name: str, tenant: str) -> DeviceNow | None:
+        """Return what a waiting user is told of her device; None where the gateway does not answer or has none."""
+        try:
+            await self._look()
+        except QmioError:
+            return None
+        for view in self._seen[1]:
+            if view.description.name == name:
+                return device_now(view, self._seen[2], tenant, self.now_ms())
+        return None
+
+    async def _look(self) -> None:
+        if time.monotonic() - self._seen[0] < DEVICES_S:
+            return
+        if self._looking is None or self._looking.done():
+            self._looking = asyncio.ensure_future(self._ask())
+        await asyncio.shield(self._looking)
+
+    async def _ask(self) -> None:
+        devices, bookings = await asyncio.gather(self.promises.devices(), self.promises.bookings())
+        self._seen = (time.monotonic(), devices, bookings)
+
+
+def device_now(view: DeviceView, bookings: Sequence[Booking], tenant: str, now_ms: int) -> DeviceNow:
+    """Return a device with the bookings that keep this tenant away, the one that holds now and the next one."""
+    name = view.description.name
+    others = [
+        one
+        for one in bookings
+        if one.device == name
+        and one.cancelled_ms is None
+        and one.until_ms > now_ms
+        and not _is_for(one, tenant)
+    ]
+    holding = [one for one in others if one.from_ms <= now_ms]
+    coming = sorted((one for one in others if one.from_ms > now_ms), key=lambda one: one.from_ms)
+    until_ms = max((one.until_ms for one in holding), default=None)
+    first = next(iter(holding or coming), None)
+    return DeviceNow(
+        name=name,
+        state=str(view.state.value),
+        tasks=view.queued + view.running,
+        booked_s=None if until_ms is None else (until_ms - now_ms) / 1000,
+        next_booking_s=None if holding or not coming else (coming[0].from_ms - now_ms) / 1000,
+        booked_for="" if first is None else str(first.kind.value),
+    )
+
+
+def _is_for(booking: Booking, tenant: str) -> bool:
+    holder = booking.holder
+    return holder is not None and (tenant == holder or tenant.startswith(f"{holder}/"))

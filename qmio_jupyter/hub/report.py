@@ -1,0 +1,100 @@
+"""The one route on which a starting server speaks to the hub: three reports, each typed, nothing else is taken.
+
+It is authenticated by the server's own API token, compared with the one its spawner made, and finds only that start:
+neither another user's token nor an administrator's opens it, and a wrong one looks like a start that is not there. The
+port is the only thing a node may set, once, and never the address: that is Slurm's address of the node.
+"""
+
+from __future__ import annotations
+
+import hmac
+from typing import Annotated, Any
+
+import msgspec
+from jupyterhub.apihandlers import default_handlers
+from jupyterhub.apihandlers.base import APIHandler
+from msgspec import Meta
+from tornado import web
+
+from qmio_jupyter.errors import QmioError
+from qmio_jupyter.hub.office import Office
+from qmio_jupyter.hub.starting import Start
+
+#: Path below the hub's ``/api``; the grant's id is its last part.
+ROUTE = "/api/qmio/starts/"
+_MOST_BYTES = 4096
+
+
+class Hello(msgspec.Struct, frozen=True, kw_only=True, tag="hello", forbid_unknown_fields=True):
+    """The job runs on this node. Answered with the address to listen at."""
+
+    node: Annotated[str, Meta(pattern=r"\A[A-Za-z0-9][A-Za-z0-9._-]{0,253}\Z")]
+
+
+class Opened(msgspec.Struct, frozen=True, kw_only=True, tag="opened", forbid_unknown_fields=True):
+    """The session is open."""
+
+
+class Listening(msgspec.Struct, frozen=True, kw_only=True, tag="listening", forbid_unknown_fields=True):
+    """The server is about to listen on this port."""
+
+    port: Annotated[int, Meta(ge=1024, le=65535)]
+
+
+class Failed(msgspec.Struct, frozen=True, kw_only=True, tag="failed", forbid_unknown_fields=True):
+    """It cannot be done; why, in one line."""
+
+    why: Annotated[str, Meta(max_length=500)]
+
+
+Report = Hello | Opened | Listening | Failed
+
+
+class ReportHandler(APIHandler):  # type: ignore[misc]
+    """Takes the reports of one start."""
+
+    def check_xsrf_cookie(self) -> None:
+        """Ask for none: no browser's cookie opens this route, only the server's token in a header."""
+
+    async def post(self, grant_id: str) -> None:
+        """Take one report."""
+        start = self._start(grant_id)
+        if len(self.request.body) > _MOST_BYTES:
+            raise web.HTTPError(413)
+        try:
+            report = msgspec.json.decode(self.request.body, type=Report)
+        except (msgspec.DecodeError, UnicodeDecodeError) as problem:
+            raise web.HTTPError(400, "not a report") from problem
+        try:
+            self.finish(await take(start, report))
+        except QmioError as error:
+            raise web.HTTPError(409 if not error.retryable else 503, error.one_line()) from error
+
+    def _start(self, grant_id: str) -> Start:
+        scheme, _, given = self.request.headers.get("Authorization", "").partition(" ")
+        for office in Office.all():
+            start = office.starts.get(grant_id)
+            if start is None or not start.token or scheme.lower() not in ("token", "bearer"):
+                continue
+            if hmac.compare_digest(start.token.encode(), given.strip().encode("utf-8", "replace")):
+                return start
+        raise web.HTTPError(404)
+
+
+async def take(start: Start, report: Report) -> dict[str, Any]:
+    """Tell a start of a report; return what the node is answered."""
+    match report:
+        case Hello(node=node):
+            return {"address": await start.hello(node)}
+        case Opened():
+            start.opened()
+        case Listening(port=port):
+            if start.saga.port not in (0, port):
+                raise web.HTTPError(409, "it listens already")
+            start.listening(await start.address(), port)
+        case Failed(why=why):
+            start.failed(why)
+    return {}
+
+
+default_handlers.append((ROUTE + r"(g-[0-9a-z]{26})", ReportHandler))
