@@ -85,7 +85,8 @@ def main(what: str) -> int:
     if what == "all":
         results.append(run("simulation", pytest("tests/simulation")))
         # Where they cannot be had they say so, and the suites skip loudly, or fail under CI=true.
-        subprocess.run([PY, "tools/slurm.py"], cwd=ROOT, check=False, env=environment())
+        for part in ("slurm", "proxy"):
+            subprocess.run([PY, f"tools/{part}.py"], cwd=ROOT, check=False, env=environment())
         results.append(run("real suites", pytest("-n", "2", "--dist", "loadfile", *REAL)))
         subprocess.run([PY, "tools/chromium.py"], cwd=ROOT, check=False, env=environment())
         results.append(run("browser suites", pytest("tests/browser")))
