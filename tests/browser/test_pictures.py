@@ -9,7 +9,7 @@ import pytest
 from playwright.sync_api import Browser, Page
 
 from qmio_jupyter.drawing.histogram import histogram
-from qmio_jupyter.drawing.html import figure
+from qmio_jupyter.drawing.html import LEAST_WIDTH, figure
 from qmio_jupyter.drawing.picture import Drawing
 from qmio_jupyter.drawing.style import SMALL, live_css
 from qmio_jupyter.testing.gallery import gallery
@@ -159,8 +159,9 @@ def test_a_picture_has_the_theme_of_its_page(
 
 
 @pytest.mark.parametrize("width", [320, 600])
-def test_a_narrow_page_scrolls_a_picture_and_nothing_else(show: Show, width: int) -> None:
-    page = show(live(GALLERY["histogram-bell"]) + figure(GALLERY["chip-qmio-t1"]), width=width)
+def test_a_narrow_page_shrinks_a_picture_then_scrolls_it_and_nothing_else(show: Show, width: int) -> None:
+    chip = GALLERY["chip-qmio-t1"]
+    page = show(live(GALLERY["histogram-bell"]) + figure(chip, focus=True), width=width)
     assert page.evaluate("() => document.documentElement.scrollWidth") <= width
     frames = page.evaluate(
         "() => [...document.querySelectorAll('.live, .qmio-figure')].map(one => one.scrollHeight - one.clientHeight)"
@@ -168,7 +169,21 @@ def test_a_narrow_page_scrolls_a_picture_and_nothing_else(show: Show, width: int
     assert frames == [0, 0]
     image = page.locator("img").bounding_box()
     assert image is not None
-    assert round(image["width"]) == GALLERY["chip-qmio-t1"].width
+    assert round(image["width"]) == {320: LEAST_WIDTH, 600: chip.width}[width]
+    # What lies over the picture is as large as what it lies over.
+    scale = image["width"] / chip.width
+    spot = next(spot for spot in chip.spots if spot.key == "q12")
+    element = page.locator(f'.qmio-figure .qmio-spot[aria-label="{spot.text}"]')
+    over = element.bounding_box()
+    assert over is not None
+    assert over["x"] - image["x"] == pytest.approx(scale * spot.x, abs=1)
+    assert over["y"] - image["y"] == pytest.approx(scale * spot.y, abs=1)
+    assert over["width"] == pytest.approx(scale * spot.width, abs=1)
+    # Who has no pointer reads the same.
+    element.focus()
+    page.keyboard.press("Shift+Tab")
+    page.keyboard.press("Tab")
+    assert element.evaluate("one => getComputedStyle(one, '::after').content") == f'"{spot.text}"'
 
 
 def _base64(data: bytes) -> str:
