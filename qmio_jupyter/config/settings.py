@@ -170,8 +170,9 @@ class GatewaySettings(_Table, frozen=True, kw_only=True):
     #: its role until it is revoked.
     keys: tuple[KeySettings, ...] = ()
     #: Tasks of devices that may run one twice without harm (emulators) are dispatched while they are being written
-    #: down, not after. What is told to users always waits for the disk.
-    early_dispatch: bool = False
+    #: down, not after. What is told to users always waits for the disk. Unless it is said, an embedded gateway does so
+    #: and no other.
+    early_dispatch: bool | None = None
     #: ``debug``, ``info``, ``warning`` or ``error``.
     log_level: Annotated[str, Meta(pattern="^(debug|info|warning|error)$")] = "info"
     #: Who vouches for users: ``slurm``, for its jobs; empty: nobody but the embedded gateway for its owner.
@@ -179,6 +180,11 @@ class GatewaySettings(_Table, frozen=True, kw_only=True):
     slurm: SlurmSettings = SlurmSettings()
     limits: LimitSettings = LimitSettings()
     core: CoreOverrides = CoreOverrides()
+
+    @property
+    def dispatches_early(self) -> bool:
+        """Whether a dispatch to a repeatable device may leave before its commit."""
+        return self.embedded if self.early_dispatch is None else self.early_dispatch
 
     def __post_init__(self) -> None:
         if self.embedded and self.verifier:

@@ -267,7 +267,7 @@ async def _serve(
             opening=opening,
             verifying=verifying,
             idle_s=settings.idle_s if settings.embedded else None,
-            outruns=settings.early_dispatch,
+            outruns=settings.dispatches_early,
         )
         loop = asyncio.get_running_loop()
         for number in (signal.SIGTERM, signal.SIGINT):

@@ -200,3 +200,16 @@ def test_keys_that_the_gateway_knows_from_its_start() -> None:
     for table in ('role = "user"', 'role = "agent"', 'role = "monitor"\ndevice = "echo"'):
         with pytest.raises(ConfigError):
             parse(f'[[gateway.keys]]\npublic = "{key}"\n{table}'.encode())
+
+
+@pytest.mark.parametrize(
+    ("table", "is_early"),
+    [
+        ("", True),
+        ("embedded = false", False),
+        ("embedded = false\nearly_dispatch = true", True),
+        ("early_dispatch = false", False),
+    ],
+)
+def test_dispatch_is_early_on_a_gateway_of_ones_own_or_where_it_is_said(table: str, is_early: bool) -> None:
+    assert parse(f"[gateway]\n{table}\n".encode()).gateway.dispatches_early is is_early
