@@ -7,6 +7,7 @@ line, where the session cannot be opened: there is no server without a session.
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import socket
@@ -26,7 +27,7 @@ from qmio_jupyter.errors import HubError, QmioError
 #: Seconds for which a hub that does not answer is asked again: it may be restarting.
 HUB_S = 90.0
 #: Variables only for this program.
-OWN = ("QMIO_HUB_PYTHON", "QMIO_HUB_COMMAND", "QMIO_HUB_GRANT")
+OWN = ("QMIO_HUB_PYTHON", "QMIO_HUB_COMMAND", "QMIO_HUB_GRANT", "QMIO_HUB_UID")
 
 
 class Hub:
@@ -35,13 +36,14 @@ class Hub:
     Parameters
     ----------
     environ : mapping
-        ``JUPYTERHUB_API_URL``, ``JUPYTERHUB_API_TOKEN``, ``QMIO_HUB_GRANT``, and with internal TLS the hub's
-        ``JUPYTERHUB_SSL_*``.
+        ``JUPYTERHUB_API_URL``, ``QMIO_HUB_GRANT``, without MUNGE ``JUPYTERHUB_API_TOKEN``, and with internal TLS the
+        hub's ``JUPYTERHUB_SSL_*``.
     """
 
     def __init__(self, environ: Mapping[str, str]) -> None:
         self._url = f"{environ['JUPYTERHUB_API_URL'].rstrip('/')}/qmio/starts/{environ['QMIO_HUB_GRANT']}"
-        self._token = environ["JUPYTERHUB_API_TOKEN"]
+        #: The server's token; known once the hub has said it.
+        self.token = environ.get("JUPYTERHUB_API_TOKEN", "")
         self._tls: ssl.SSLContext | None = None
         if environ.get("JUPYTERHUB_SSL_CERTFILE"):
             self._tls = ssl.create_default_context(cafile=environ["JUPYTERHUB_SSL_CLIENT_CA"])
@@ -55,9 +57,9 @@ class Hub:
         HubError
             If the hub does not want this start any more, or does not answer in time.
         """
-        body = json.dumps({"type": kind, **fields}).encode()
-        headers = {"Authorization": f"token {self._token}", "Content-Type": "application/json"}
-        request = urllib.request.Request(self._url, data=body, headers=headers, method="POST")  # noqa: S310
+        headers = {"Content-Type": "application/json"}
+        if self.token:
+            headers["Authorization"] = f"token {self.token}"
         give_up = time.monotonic() + patience_s
         # No proxy of the user's environment stands between a node and its hub.
         handlers: list[urllib.request.BaseHandler] = [urllib.request.ProxyHandler({})]
@@ -65,6 +67,10 @@ class Hub:
             handlers.append(urllib.request.HTTPSHandler(context=self._tls))
         opener = urllib.request.build_opener(*handlers)
         while True:
+            # A credential is good once: what is called is called for every try.
+            made = {name: value() if callable(value) else value for name, value in fields.items()}
+            body = json.dumps({"type": kind, **made}).encode()
+            request = urllib.request.Request(self._url, data=body, headers=headers, method="POST")  # noqa: S310
             try:
                 with opener.open(request, timeout=10) as reply:
                     answer: dict[str, Any] = json.loads(reply.read() or b"{}")
@@ -131,6 +137,30 @@ def with_port(url: str, address: str, port: int) -> str:
     return urlunsplit(parts._replace(netloc=f"{host}:{port}"))
 
 
+def greet(hub: Hub, environ: dict[str, str]) -> str:
+    """Tell the hub that the job runs; put the server's secrets into `environ`, return the address to listen at.
+
+    Raises
+    ------
+    QmioError
+        If this node's munged cannot be asked, or what comes is not the hub's.
+    """
+    node = environ.get("SLURMD_NODENAME", "")
+    if not environ.get("QMIO_HUB_UID"):
+        return str(hub.tell("hello", node=node)["address"])
+    from qmio_jupyter.hub import sealing
+
+    uid = int(environ["QMIO_HUB_UID"])
+    grant_id, job_id = environ["QMIO_HUB_GRANT"], environ.get("SLURM_JOB_ID", "")
+    path = environ.get("QMIO_MUNGE_SOCKET", "")
+    answer = hub.tell(
+        "hello", node=node, credential=lambda: sealing.show(grant_id, job_id, node, hub_uid=uid, path=path)
+    )
+    environ |= sealing.unseal(str(answer["sealed"]), hub_uid=uid, path=path)
+    hub.token = environ["JUPYTERHUB_API_TOKEN"]
+    return str(answer["address"])
+
+
 def write_to_log(environ: Mapping[str, str]) -> None:
     """Have this process and the server write to a log of the user's own, made anew: Slurm is told to keep nothing.
 
@@ -155,7 +185,7 @@ def main() -> None:
     write_to_log(environ)
     hub = Hub(environ)
     try:
-        address = str(hub.tell("hello", node=environ.get("SLURMD_NODENAME", ""))["address"])
+        address = greet(hub, environ)
         open_session(environ)
         hub.tell("opened")
         environ["JUPYTER_RUNTIME_DIR"] = str(runtime_directory(environ))
@@ -165,7 +195,8 @@ def main() -> None:
         hub.tell("listening", port=port)
     except Exception as error:  # noqa: BLE001 - whatever it is, the user is told of it
         line = error.one_line() if isinstance(error, QmioError) else f"{type(error).__name__}: {error}"
-        hub.tell("failed", why=" ".join(line.split())[:500], patience_s=10.0)
+        with contextlib.suppress(HubError):
+            hub.tell("failed", why=" ".join(line.split())[:500], patience_s=10.0)
         print(line, file=sys.stderr)  # noqa: T201
         sys.exit(1)
     for name in OWN:

@@ -1,7 +1,8 @@
 """The one route on which a starting server speaks to the hub: three reports, each typed, nothing else is taken.
 
-It is authenticated by the server's own API token, compared with the one its spawner made, and finds only that start:
-neither another user's token nor an administrator's opens it, and a wrong one looks like a start that is not there. The
+The first report is authenticated by the node's MUNGE, and answered with the server's secrets, sealed for its user; the
+others by the server's own API token, compared with the one its spawner made. They find only that start: neither another
+user's token nor an administrator's opens it, and a wrong one looks like a start that is not there. The
 port is the only thing a node may set, once, and never the address: that is Slurm's address of the node.
 """
 
@@ -26,8 +27,12 @@ _MOST_BYTES = 4096
 
 
 class Hello(msgspec.Struct, frozen=True, kw_only=True, tag="hello", forbid_unknown_fields=True):
-    """The job runs on this node. Answered with the address to listen at."""
+    """The job runs on this node. Answered with the address to listen at, and the server's secrets, sealed.
 
+    With MUNGE it is told by its credential, for the node has no token yet.
+    """
+
+    credential: Annotated[str, Meta(max_length=3072)] = ""
     node: Annotated[str, Meta(pattern=r"\A[A-Za-z0-9][A-Za-z0-9._-]{0,253}\Z")]
 
 
@@ -58,19 +63,31 @@ class ReportHandler(APIHandler):  # type: ignore[misc]
 
     async def post(self, grant_id: str) -> None:
         """Take one report."""
-        start = self._start(grant_id)
         if len(self.request.body) > _MOST_BYTES:
             raise web.HTTPError(413)
         try:
             report = msgspec.json.decode(self.request.body, type=Report)
         except (msgspec.DecodeError, UnicodeDecodeError) as problem:
             raise web.HTTPError(400, "not a report") from problem
+        start = await self._start(grant_id, report)
         try:
             self.finish(await take(start, report))
         except QmioError as error:
             raise web.HTTPError(409 if not error.retryable else 503, error.one_line()) from error
 
-    def _start(self, grant_id: str) -> Start:
+    async def _start(self, grant_id: str, report: Report) -> Start:
+        """Return the start that the sender may report of."""
+        if isinstance(report, Hello) and report.credential:
+            for office in Office.all():
+                start = office.starts.get(grant_id)
+                if start is None:
+                    continue
+                if not start.saga.job_id:
+                    # The job runs before sbatch has said its id.
+                    raise web.HTTPError(503)
+                if await start.is_node(report.node, report.credential):
+                    return start
+            raise web.HTTPError(404)
         scheme, _, given = self.request.headers.get("Authorization", "").partition(" ")
         for office in Office.all():
             start = office.starts.get(grant_id)
@@ -85,7 +102,7 @@ async def take(start: Start, report: Report) -> dict[str, Any]:
     """Tell a start of a report; return what the node is answered."""
     match report:
         case Hello(node=node):
-            return {"address": await start.hello(node)}
+            return {"address": await start.hello(node), "sealed": await start.sealed()}
         case Opened():
             start.opened()
         case Listening(port=port):

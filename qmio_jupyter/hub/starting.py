@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import os
 from collections.abc import Callable, Mapping
 
 import msgspec
 
 from qmio_jupyter.errors import HubError, QmioError
 from qmio_jupyter.hub import saga as s
+from qmio_jupyter.hub import sealing
 from qmio_jupyter.hub.check import Request
 from qmio_jupyter.hub.journal import Entry
 from qmio_jupyter.hub.names import Account
@@ -48,6 +50,10 @@ class Start:
         Called with the saga whenever it is written down, for the hub's own database.
     token : str
         The server's API token.
+    secrets : mapping, optional
+        What the node is handed through MUNGE; None where it gets it through its environment.
+    munge_socket : str
+        munged's socket at the hub; empty: as libmunge finds it.
     """
 
     def __init__(
@@ -59,7 +65,12 @@ class Start:
         tenant: str,
         on_write: Callable[[Saga], None],
         token: str = "",
+        secrets: Mapping[str, str] | None = None,
+        munge_socket: str = "",
     ) -> None:
+        #: What the node is handed, sealed; None: it has it from its environment.
+        self._secrets = secrets
+        self._munge_socket = munge_socket
         #: The server's API token: what its reports are known by. In memory only.
         self.token = token
         self.office, self.entry, self.request, self.account, self.tenant = (
@@ -86,17 +97,13 @@ class Start:
 
     # ------------------------------------------------------------ forward
 
-    async def bring_about(
-        self, environ: Mapping[str, str], secret: Mapping[str, str], environment_of: Mapping[str, str]
-    ) -> tuple[str, int]:
+    async def bring_about(self, environ: Mapping[str, str]) -> tuple[str, int]:
         """Take every step; return where the server listens.
 
         Parameters
         ----------
         environ : mapping
-            Environment of sbatch itself.
-        secret, environment_of : mapping
-            What the job is given of it: what others must not see, and the rest.
+            What the job is given; sbatch itself has nothing else in its environment.
 
         Raises
         ------
@@ -112,7 +119,7 @@ class Start:
                 case Step.GRANT:
                     await self._grant()
                 case Step.SUBMIT:
-                    await self._submit(environ, tuple(environment_of) + tuple(secret))
+                    await self._submit(environ, tuple(environ))
                 case Step.FIND:
                     await self._find()
                 case Step.BIND:
@@ -264,6 +271,35 @@ class Start:
         self.waiting = msgspec.structs.replace(self.waiting, stage="opening", node=node, unanswered_s=0.0)
 
     # ------------------------------------------------------------ what the node reports
+
+    async def is_node(self, node: str, credential: str) -> bool:
+        """Return whether a credential was made by this start's user, for this start, job and node."""
+        if self._secrets is None or not self.saga.job_id:
+            return False
+        try:
+            await asyncio.to_thread(
+                sealing.check,
+                credential,
+                self.saga.grant_id,
+                self.saga.job_id,
+                node,
+                uid=self.account.uid,
+                hub_uid=os.getuid(),
+                path=self._munge_socket,
+            )
+        except QmioError as error:
+            if error.retryable:
+                raise
+            return False
+        return True
+
+    async def sealed(self) -> str:
+        """Return the server's secrets for its user alone; empty where it has them from its environment."""
+        if self._secrets is None:
+            return ""
+        return await asyncio.to_thread(
+            sealing.seal, self._secrets, uid=self.account.uid, path=self._munge_socket
+        )
 
     async def hello(self, node: str) -> str:
         """Take note that the job runs on `node`; return the address at which its server is to listen."""

@@ -18,7 +18,7 @@ from qmio_jupyter.testing.hub import Hub
 from qmio_jupyter.testing.slurm import MiniSlurm
 
 #: Hub names; the first would break out of a page, a script or an argument that let it.
-NAMES = ("Ana <'\"&> García", "bob")
+NAMES = ("ana <'\"&> garcía", "bob")
 
 
 @pytest.fixture(scope="session")

@@ -16,7 +16,7 @@ from qmio_jupyter.testing.hub import Hub
 from qmio_jupyter.testing.slurm import MiniSlurm
 
 pytestmark = pytest.mark.timeout(180)
-NAME = "Ana <'\"&> García"
+NAME = "ana <'\"&> garcía"
 BELL = 'OPENQASM 3.0; include "stdgates.inc"; qubit[2] q; bit[2] c; h q[0]; cx q[0], q[1]; c = measure q;'
 
 
