@@ -37,7 +37,7 @@ from qmio_jupyter.hub.offering import offer_of
 from qmio_jupyter.hub.office import Office
 from qmio_jupyter.hub.saga import Saga
 from qmio_jupyter.hub.starting import Start
-from qmio_jupyter.hub.waiting import line, percent
+from qmio_jupyter.hub.waiting import line, page, percent
 from qmio_jupyter.model.ids import mint
 from qmio_jupyter.slurm.commands import SlurmCommands
 
@@ -59,6 +59,14 @@ class QmioSpawner(Spawner):  # type: ignore[misc]
     slurm = Dict(
         help="Fields of SlurmCommands: absolute paths of sbatch, squeue, ...; config; timeout_s."
     ).tag(config=True)
+    seal = Bool(
+        True,
+        help="Hand a server its token through MUNGE once its job runs. False, for a cluster without MUNGE: it travels "
+        "in the job's environment, where Slurm may keep it.",
+    ).tag(config=True)
+    munge_socket = Unicode("", help="munged's socket at the hub; empty: as libmunge finds it.").tag(
+        config=True
+    )
     has_accounts = Bool(
         False, help="The cluster keeps accounts (slurmdbd): offer a user's associations."
     ).tag(config=True)
@@ -274,10 +282,22 @@ class QmioSpawner(Spawner):  # type: ignore[misc]
             path=self.node_path,
         )
         entry = Entry(saga=saga, user=self.user.name, owner=account.name, server=self.name)
-        start = Start(office, entry, request, account, tenant, self._written, token=self.api_token)
+        if self.seal:
+            public |= {"QMIO_HUB_UID": str(os.getuid())}
+        start = Start(
+            office,
+            entry,
+            request,
+            account,
+            tenant,
+            self._written,
+            token=self.api_token,
+            secrets=secret if self.seal else None,
+            munge_socket=self.munge_socket,
+        )
         self._start = start
         office.starts[saga.grant_id] = start
-        return await start.bring_about({**public, **secret}, secret, public)
+        return await start.bring_about(public if self.seal else {**public, **secret})
 
     def _written(self, saga: Saga) -> None:
         """Keep where the start stands in the hub's database, too."""
@@ -295,7 +315,8 @@ class QmioSpawner(Spawner):  # type: ignore[misc]
                 text = line(self._start.waiting)
                 if text != told:
                     told = text
-                    yield {"progress": percent(self._start.waiting), "message": text}
+                    html = page(self._start.waiting)
+                    yield {"progress": percent(self._start.waiting), "message": text, "html_message": html}
             await asyncio.sleep(self.startup_poll_interval)
 
     # ------------------------------------------------------------ running
@@ -426,4 +447,5 @@ def _own_name() -> str:
 def _escaped(error: QmioError) -> str:
     from html import escape
 
-    return escape(re.sub(r"^\[[a-z_.]+\] ", "", error.one_line()))
+    text = re.sub(r"^\[[a-z_.]+\] ", "", error.one_line())
+    return escape(text[:1].upper() + text[1:])

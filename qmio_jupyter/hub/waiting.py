@@ -6,6 +6,8 @@ page, the tests and a log show the same words.
 
 from __future__ import annotations
 
+from html import escape
+
 import msgspec
 
 from qmio_jupyter.display.eta import span
@@ -68,26 +70,38 @@ def eta(waiting: Waiting) -> tuple[float, float] | None:
 
 def line(waiting: Waiting) -> str:
     """Return the one line a user is shown now."""
+    return "; ".join(parts_of(waiting))
+
+
+def page(waiting: Waiting) -> str:
+    """Return the same as HTML: each part on a line of its own, told to a screen reader when it changes."""
+    parts = "".join(f'<span class="d-block">{escape(part)}</span>' for part in parts_of(waiting))
+    return f'<span role="status">{parts}</span>'
+
+
+def parts_of(waiting: Waiting) -> list[str]:
+    """Return what a user is told now, in parts."""
     if waiting.unanswered_s > 0:
-        return (
-            f"Slurm has not answered for {waiting.unanswered_s:.0f} s; your place in the queue is kept, "
-            "and asking goes on"
-        )
+        silent_s = f"{waiting.unanswered_s:.0f} s"
+        return [
+            f"Slurm has not answered for {silent_s}",
+            "your place in the queue is kept, and asking goes on",
+        ]
     match waiting.stage:
         case "granting":
-            return f"Asking the gateway for a session{_on(waiting.device)}"
+            return [f"Asking the gateway for a session{_on(waiting.device)}"]
         case "submitting":
-            return f"Submitting your job to partition {waiting.partition}"
+            return [f"Submitting your job to partition {waiting.partition}"]
         case "pending":
-            return "; ".join(_pending(waiting))
+            return _pending(waiting)
         case "opening":
             parts = [f"Running on node {waiting.node}: opening the QPU session{_on(waiting.device)}"]
-            return "; ".join([*parts, *_device(waiting.device)])
+            return parts + _device(waiting.device)
         case "starting":
             parts = [f"QPU session open{_on(waiting.device)}: starting JupyterLab on node {waiting.node}"]
-            return "; ".join([*parts, *_device(waiting.device)])
+            return parts + _device(waiting.device)
         case _:
-            return "Stopping: job, session and grant are being taken back"
+            return ["Stopping: job, session and grant are being taken back"]
 
 
 def percent(waiting: Waiting) -> int:

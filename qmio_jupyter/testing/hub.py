@@ -17,7 +17,7 @@ import sys
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from secrets import token_hex
@@ -88,11 +88,20 @@ def unix_users(names: list[str], homes: Path) -> Iterator[list[str]]:
         ]
         if not any(one.pw_name == name for one in pwd.getpwall()):
             subprocess.run(argv, check=True, stdin=subprocess.DEVNULL, capture_output=True)
+    uids = [pwd.getpwnam(name).pw_uid for name in names]
     try:
+        _forget(uids)
         yield names
     finally:
+        _forget(uids)
         for name in names:
             subprocess.run(["/usr/sbin/userdel", "--force", name], check=False, capture_output=True)
+
+
+def _forget(uids: Sequence[int]) -> None:
+    """Remove what jobs of these users have left on this node: the next test's user may get the same uid."""
+    for uid in uids:
+        shutil.rmtree(f"/tmp/qmio-{uid}", ignore_errors=True)  # noqa: S108 - where jobs have their keys
 
 
 class Kernel:
@@ -216,6 +225,7 @@ class Hub:
                     "key_file": address.key_file,
                 }
             ],
+            "munge_socket": str(cluster.munge_socket),
             "journal": str(root / "journal"),
             "python": python,
             "cmd": [python, "-m", "jupyterhub.singleuser"],

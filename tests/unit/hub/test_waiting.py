@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from msgspec.structs import replace
 
-from qmio_jupyter.hub.waiting import DeviceNow, Waiting, eta, line, percent
+from qmio_jupyter.hub.waiting import DeviceNow, Waiting, eta, line, page, percent
 from qmio_jupyter.hub.words import HOPELESS, REASONS, ending, is_hopeless, why
 
 PENDING = Waiting(stage="pending", partition="ilk", reason="Resources", ahead=2, start_s=600)
@@ -89,3 +89,9 @@ def test_what_never_starts_is_known() -> None:
 )
 def test_ends(state: str, reason: str, words: str) -> None:
     assert words in ending(state, reason)
+
+
+def test_the_page_holds_the_same_parts_and_no_html_of_others() -> None:
+    text = page(replace(PENDING, partition="<b>", device=DEVICE))
+    assert "<b>" not in text
+    assert text.count("d-block") == len(line(replace(PENDING, device=DEVICE)).split("; "))
