@@ -1,5 +1,5 @@
 # Two commands are all a newcomer needs: `make lab` and `make test`.
-.PHONY: install lab test test-quick test-long bench lint docs clean
+.PHONY: install lab hub test test-quick test-long bench lint docs clean
 SHELL := /bin/sh
 PY := .venv/bin/python
 ARGS ?=
@@ -9,6 +9,9 @@ install: ## prepare the environment in .venv
 
 lab: install ## JupyterLab on the quickstart, with an embedded gateway and agents
 	@exec $(PY) -m qmio_jupyter.cli.main lab $(ARGS)
+
+hub: install ## a small centre on this machine: Slurm cluster, gateway, JupyterHub with dummy users; Ctrl-C ends it
+	@exec $(PY) tools/hub.py $(ARGS)
 
 test: install ## every check: lint, types, contracts, all suites, packages, docs
 	@$(PY) tools/check.py all

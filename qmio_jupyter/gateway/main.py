@@ -151,10 +151,9 @@ def enrolments(settings: GatewaySettings, places: Places, user: KeyPair) -> list
             key=key_id(keys_at(keys / f"agent-{agent.device}.key").public),
             role=Role.AGENT,
             device=agent.device,
-            note="embedded agent" if settings.embedded else "agent that the gateway starts",
+            note="embedded agent" if settings.embedded else "agent of this host",
         )
         for agent in settings.agents
-        if settings.embedded or agent.is_started
     ]
     return known
 
