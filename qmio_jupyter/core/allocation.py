@@ -64,7 +64,10 @@ def resolve(bearer: Bearer, job_id: str, found: Sequence[AllocationFacts]) -> Al
     here = [facts for facts in running if bearer.address in facts.addresses]
     if not here:
         raise refusal(
-            "auth.credential", f"the credential was made on {bearer.address}, no node of job {job_id[:20]}"
+            "auth.credential",
+            f"the credential was made on {bearer.address}, no node of job {job_id[:20]}",
+            hint="In salloc's shell, start it with srun. Else its administrator may have to name the address: "
+            "[gateway.slurm.addresses].",
         )
     return here[0]
 

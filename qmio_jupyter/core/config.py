@@ -41,6 +41,8 @@ class CoreConfig(msgspec.Struct, frozen=True, kw_only=True):
     #: A view that is asked for tells the exact position if no more than this many are queued.
     position_in_view: int = 256
 
+    #: Open sessions of one Slurm job: one for each key, so one for each of its nodes, and some to spare.
+    sessions_per_job: int = 1_000
     #: Live tasks of one session, and of one tenant.
     live_per_session: int = 10_000
     live_per_tenant: int = 20_000

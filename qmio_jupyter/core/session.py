@@ -103,6 +103,10 @@ def _run(session: Session) -> tuple[int | None, int]:
 def _new(state: State, request: OpenSession, draft: Draft) -> Session:
     if request.session_id in state.sessions:
         raise refusal("auth.session", "this session id is taken")
+    if request.job_id and _of_job(state, request) >= state.config.sessions_per_job:
+        raise refusal(
+            "limit.rate", f"job {request.job_id} has {state.config.sessions_per_job} sessions already"
+        )
     devices = request.devices
     if request.grant_id is not None:
         devices = grant.admit(state, request, draft)
@@ -124,6 +128,12 @@ def _new(state: State, request: OpenSession, draft: Draft) -> Session:
         restarts=request.restarts,
         addresses=request.addresses,
     )
+
+
+def _of_job(state: State, request: OpenSession) -> int:
+    job = (request.cluster, request.job_id)
+    opened = (state.sessions[session_id] for session_id in state.session_by_key.values())
+    return sum((session.cluster, session.job_id) == job for session in opened)
 
 
 def _remember(state: State, session: Session, lease_ms: int | None) -> None:

@@ -160,7 +160,7 @@ def test_a_batch_job_runs_programs_with_no_secret_to_manage_and_its_key_dies_wit
     alive = door(keys)
     assert alive.ask(m.Hello()).session.session_id == first["id"]  # type: ignore[union-attr]
     site.slurm.cancel(job_id)
-    until(lambda: not site.slurm.job(job_id) or site.slurm.job(job_id)[0].state == "COMPLETING", "it ends")
+    until(lambda: all(job.state == "COMPLETING" for job in site.slurm.job(job_id)), "it ends")
     ended_s = time.monotonic()
     until(lambda: isinstance(alive.ask(m.SessionShow()), m.Failure), "its session ends", seconds=10)
     assert time.monotonic() - ended_s < 10
@@ -381,6 +381,27 @@ def test_a_key_or_credential_off_the_jobs_nodes_opens_nothing(site: Site, door: 
     assert refusal(stolen.prove(str(job_id), elsewhere))[0] == "auth.credential"
     honest = door(keys)
     assert honest.ask(m.Hello()).session.session_id == told["id"]  # type: ignore[union-attr]
+
+
+def test_where_a_licence_is_required_it_says_which_devices(site: Site, tmp_path: Path) -> None:
+    cluster = site.cluster
+    more = (
+        f'verifier = "slurm"\n[gateway.slurm]\nconfig = "{cluster.conf}"\nmunge_socket = "{cluster.munge_socket}"\n'
+        "licence_required = true\ninterval_s = 0.5\n"
+    )
+    strict = Centre(tmp_path, more=more).start()
+    try:
+        without, holds = str(site.idle_job()), str(site.idle_job(licences="qpu_echo:1"))
+        doors = [Door(strict.address()) for _ in range(2)]
+        answer = doors[0].prove(without, cluster.munge_socket)
+        assert refusal(answer) == ("auth.credential", f"job {without} holds no licence qpu_DEVICE")
+        opened = doors[1].prove(holds, cluster.munge_socket)
+        assert isinstance(opened, m.SessionState)
+        assert opened.session.devices == ("echo",)
+        for one in doors:
+            one.close()
+    finally:
+        strict.stop()
 
 
 def test_while_slurm_or_munge_is_down_sessions_live_and_new_ones_are_asked_to_wait(

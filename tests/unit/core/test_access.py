@@ -7,6 +7,7 @@ import math
 import pytest
 from msgspec.structs import replace
 
+from qmio_jupyter.core.config import CoreConfig
 from qmio_jupyter.core.effects import (
     Accepted,
     Acknowledged,
@@ -145,6 +146,29 @@ def test_sessions_end_with_their_slurm_job(bench: Bench):
     assert bench.do(EndJobSessions(cluster="", job_id="")).records == ()
     assert bench.core.session_of("bea")
     assert bench.core.session_of("carla")
+
+
+def test_one_run_of_a_job_ends_and_the_next_goes_on(bench: Bench):
+    bench.do(opening(bench, cluster="c", job_id="7", submit_ms=1))
+    bench.do(opening(bench, "bea", cluster="c", job_id="7", submit_ms=2, restarts=1))
+    assert [(run.submit_ms, run.restarts) for run in bench.core.job_runs()] == [(1, 0), (2, 1)]
+    assert (
+        code(bench.do(opening(bench, cluster="c", job_id="7", submit_ms=2, restarts=1))) == "auth.credential"
+    )
+    step = bench.do(EndJobSessions(cluster="c", job_id="7", run=(1, 0)))
+    assert only(step, CloseConnections).key == "ana"
+    assert bench.core.session_of("bea")
+    assert not bench.core.has_session("ana")
+
+
+def test_a_job_has_only_so_many_sessions():
+    bench = Bench(CoreConfig(sessions_per_job=2))
+    for key, job in (("ana", "7"), ("bea", "7"), ("carla", "8")):
+        only(bench.do(opening(bench, key, cluster="c", job_id=job)), SessionShown)
+    assert code(bench.do(opening(bench, "dora", cluster="c", job_id="7"))) == "limit.rate"
+    only(bench.do(opening(bench, "ana", cluster="c", job_id="7")), SessionShown)
+    bench.do(EndJobSessions(cluster="c", job_id="7"))
+    only(bench.do(opening(bench, "dora", cluster="c", job_id="7")), SessionShown)
 
 
 def test_after_a_restart_sessions_have_a_moment(bench: Bench):
