@@ -393,9 +393,17 @@ class QmioSpawner(Spawner):  # type: ignore[misc]
         self._saga = self._start = None
 
     def get_args(self) -> list[str]:
-        """Return the server's arguments: kernels speak over sockets of the user's own, not over the network."""
+        """Return the server's arguments.
+
+        Kernels speak over sockets of the user's own, not over the network, and have the magics from their start.
+        """
         found: list[str] = super().get_args()
-        return [*found, "--KernelManager.transport=ipc"]
+        manager = "qmio_jupyter.hub.kernels.MagicKernelManager"
+        return [
+            *found,
+            "--KernelManager.transport=ipc",
+            f"--AsyncMappingKernelManager.kernel_manager_class={manager}",
+        ]
 
     @staticmethod
     def _plain(make: Any) -> dict[str, Any]:

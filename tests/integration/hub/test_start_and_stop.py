@@ -52,7 +52,6 @@ def test_from_the_click_to_the_end(
     assert events[-1].startswith("Server ready")
 
     with hub.kernel(user) as kernel:
-        kernel.run("%load_ext qmio_jupyter")
         shown = kernel.run(f"%%qpu --shots 100\n{BELL}")
         assert "100" in shown, shown
         assert "echo" in shown
