@@ -78,8 +78,8 @@ def main() -> int:
     if missing:
         print(f"hub: {missing} is missing", file=sys.stderr)
         return 1
-    signal.signal(signal.SIGTERM, stop)
-    signal.signal(signal.SIGHUP, stop)
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, stop)
     with contextlib.ExitStack() as stack, contextlib.suppress(KeyboardInterrupt):
         root = Path(
             stack.enter_context(tempfile.TemporaryDirectory(prefix="qmio-hub-", ignore_cleanup_errors=True))

@@ -76,10 +76,13 @@ def _partition(one: Partition, nodes: Sequence[Node], jobs: Sequence[Job], now_m
     free_nodes: Counter[tuple[int, int, int]] = Counter()
     free_cores: Counter[tuple[int, int, int]] = Counter()
     for node in nodes:
-        if one.name not in node.partitions or not node.is_usable:
+        if one.name not in node.partitions:
             continue
         shape = (node.cpus, node.memory_mb, node.gres.get("gpu", 0))
+        # A node that is down now may be repaired while a job waits: it counts, but nothing of it is free.
         shapes[shape] += 1
+        if not node.is_usable:
+            continue
         free_nodes[shape] += node.state == "idle"
         free_cores[shape] += node.cpus_idle
     waiting = [job for job in jobs if job.is_waiting and job.partition == one.name]

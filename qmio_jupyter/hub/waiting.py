@@ -75,7 +75,8 @@ def line(waiting: Waiting) -> str:
 
 def page(waiting: Waiting) -> str:
     """Return the same as HTML: each part on a line of its own, told to a screen reader when it changes."""
-    parts = "".join(f'<span class="d-block">{escape(part)}</span>' for part in parts_of(waiting))
+    found = [part[:1].upper() + part[1:] for part in parts_of(waiting)]
+    parts = "".join(f'<span class="d-block">{escape(part)}</span>' for part in found)
     return f'<span role="status">{parts}</span>'
 
 
@@ -137,7 +138,7 @@ def _device(device: DeviceNow | None) -> list[str]:
     if device is None:
         return []
     tasks = "no task waits there" if device.tasks == 0 else f"{_tasks(device.tasks)} there"
-    parts = [f"{device.name} is {device.state}, {tasks}"]
+    parts = [f"device {device.name} is {device.state}, {tasks}"]
     kind = f" ({device.booked_for})" if device.booked_for else ""
     if device.booked_s is not None:
         parts.append(f"it is booked for others{kind}, free in {span(device.booked_s, device.booked_s)}")

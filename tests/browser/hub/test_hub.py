@@ -85,9 +85,9 @@ def test_a_session_from_login_to_stop(
     page.wait_for_url("**/hub/spawn-pending/**")
     told = page.locator("#progress-message")
     expect(told).to_contain_text("Waiting in partition all: no node of this size is free yet")
-    expect(told).to_contain_text("you are next")
+    expect(told).to_contain_text("You are next")
     assert obstacles(told) == []
-    expect(told).to_contain_text("fake-qmio is idle")
+    expect(told).to_contain_text("Device fake-qmio is idle")
     page.screenshot(path=PICTURES / "hub-waiting.png")
     seen = Watch(told)
     for job in cluster.slurm().jobs():

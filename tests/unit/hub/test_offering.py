@@ -114,7 +114,7 @@ def test_only_partitions_that_are_hers() -> None:
 
 def test_what_is_free() -> None:
     ilk = made().partitions[0]
-    assert [(one.nodes, one.free_nodes, one.free_cores, one.cores) for one in ilk.shapes] == [(2, 1, 5, 4)]
+    assert [(one.nodes, one.free_nodes, one.free_cores, one.cores) for one in ilk.shapes] == [(3, 1, 5, 4)]
     assert (ilk.longest_min, ilk.start_s, ilk.waiting) == (120, 0.0, 0)
 
 

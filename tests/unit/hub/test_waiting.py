@@ -31,7 +31,9 @@ def test_a_booking_puts_both_ends_off() -> None:
     booked = replace(DEVICE, booked_s=3600.0, booked_for="class")
     waiting = replace(PENDING, device=booked)
     assert eta(waiting) == (3600.0, 3600.0)
-    assert "qmio is busy, 3 tasks there; it is booked for others (class), free in 60 min" in line(waiting)
+    assert "device qmio is busy, 3 tasks there; it is booked for others (class), free in 60 min" in line(
+        waiting
+    )
 
 
 def test_the_next_booking_is_told() -> None:
