@@ -44,12 +44,17 @@ class Door:
         Where it is.
     keys : KeyPair, optional
         A fresh pair when None.
+    cluster : str
+        Cluster of the jobs it says to be of.
     source : str
         Address the link comes from; empty: as the system has it.
     """
 
-    def __init__(self, gateway: GatewayAddress, keys: KeyPair | None = None, *, source: str = "") -> None:
+    def __init__(
+        self, gateway: GatewayAddress, keys: KeyPair | None = None, *, cluster: str = "", source: str = ""
+    ) -> None:
         self.gateway = gateway
+        self.cluster = cluster
         self.keys = keys or new_keys()
         self.numbers = itertools.count(1)
         endpoint = gateway.endpoint
@@ -87,7 +92,7 @@ class Door:
             "server_key": self.gateway.server_key,
             "client_key": bytes.fromhex(sha256(raw_key(self.keys.public))),
             "nonce": question.nonce,
-            "cluster": "mini",
+            "cluster": self.cluster,
             "job_id": job_id,
             "grant_id": None,
         }
@@ -97,7 +102,7 @@ class Door:
         """Open a session as whoever `user` is, with `changes` to what the credential carries."""
         payload = self.payload(self.nonce(), job_id, **changes)
         made = credential(payload, socket, user=user, only_for=os.geteuid())
-        return self.ask(m.SessionOpen(cluster="mini", job_id=job_id, credential=made))
+        return self.ask(m.SessionOpen(cluster=self.cluster, job_id=job_id, credential=made))
 
     def close(self) -> None:
         """End the link."""

@@ -55,7 +55,7 @@ _CONF = """\
 ClusterName={cluster}
 SlurmctldHost={host}(127.0.0.1)
 SlurmctldPort={port}
-CommunicationParameters=NoCtldInAddrAny,NoInAddrAny
+CommunicationParameters={listening}
 SlurmUser={slurm_user}
 SlurmdUser={me}
 AuthType=auth/munge
@@ -151,6 +151,11 @@ class MiniSlurm:
         Lines of slurm.conf; one partition ``all`` when empty.
     extra : str
         More lines of slurm.conf.
+    own_addresses : bool
+        Every node has an address of its own, 127.0.1.1 and up: its credentials are made there (by a munged of its
+        own), and its jobs' links to a gateway come from there. The daemons then listen on every interface.
+    cluster : str
+        The cluster's name; one that no other has when empty.
     slurmd_timeout_s : int
         Seconds after which a node that does not answer is down.
     """
@@ -163,15 +168,22 @@ class MiniSlurm:
         licences: Mapping[str, int] = LICENCES,
         partitions: str = "",
         extra: str = "",
+        own_addresses: bool = False,
         slurmd_timeout_s: int = 30,
-        cluster: str = "mini",
+        cluster: str = "",
     ) -> None:
         self.directory = directory
-        self.cluster = cluster
+        # Two clusters on one machine count their jobs from 1, and users keep things by cluster and job.
+        self.cluster = cluster or f"mini{randbelow(10**9)}"
         self.nodes = tuple(node.name for node in nodes)
         self.conf = directory / "etc" / "slurm.conf"
         #: Socket of the cluster's munged; for ``MUNGE_SOCKET`` and ``munge --socket``.
         self.munge_socket = directory / "run" / "munge.sock"
+        self.addresses = {
+            name: f"127.0.1.{number}" if own_addresses else "127.0.0.1"
+            for number, name in enumerate(self.nodes, 1)
+        }
+        self._own_addresses = own_addresses
         self._is_root = os.geteuid() == 0
         self._slurm_user = _slurm_user()
         self._host = socket.gethostname().partition(".")[0]
@@ -211,6 +223,8 @@ class MiniSlurm:
     def start(self) -> None:
         """Start the daemons and wait until every node is idle."""
         self.start_munge()
+        for address in self.addresses.values() if self._own_addresses else ():
+            self.start_munge(address)
         self.start_controller(is_new=True)
         for name in self.nodes:
             self.start_node(name)
@@ -356,6 +370,7 @@ class MiniSlurm:
         ports = iter(_free_ports(len(nodes) + 1))
         text = _CONF.format(
             cluster=self.cluster,
+            listening="NoCtldInAddrAny" if self._own_addresses else "NoCtldInAddrAny,NoInAddrAny",
             host=self._host,
             port=next(ports),
             slurm_user=self._slurm_user,
@@ -368,13 +383,15 @@ class MiniSlurm:
         for node in nodes:
             has = f" Gres={node.gres}" if node.gres else ""
             text += (
-                f"NodeName={node.name} NodeHostname={self._host} NodeAddr=127.0.0.1 Port={next(ports)} "
-                f"CPUs={node.cpus} RealMemory={node.memory_mb}{has}\n"
+                f"NodeName={node.name} NodeHostname={self._host} NodeAddr={self.addresses[node.name]} "
+                f"Port={next(ports)} CPUs={node.cpus} RealMemory={node.memory_mb}{has}\n"
             )
             gres += "".join(_gres_lines(node))
         text += partitions or (
             "PartitionName=all Nodes=ALL Default=YES MaxTime=1-0 DefaultTime=10 DefMemPerCPU=100 OverSubscribe=NO\n"
         )
+        if self._own_addresses:
+            text += f"TaskProlog={self._write_task_prolog()}\n"
         text += extra
         self.conf.write_text(text)
         (self.directory / "etc" / "gres.conf").write_text(gres)
@@ -388,6 +405,18 @@ class MiniSlurm:
             account = pwd.getpwnam(self._slurm_user)
             for name in ("state", "log"):
                 os.chown(self.directory / name, account.pw_uid, account.pw_gid)
+
+    def _write_task_prolog(self) -> Path:
+        """Write what gives every task its node's munged, and its links to the gateway its node's address."""
+        cases = "".join(f"{name}) address={address} ;;\n" for name, address in self.addresses.items())
+        script = self.directory / "etc" / "task_prolog"
+        script.write_text(
+            f"#!/bin/sh\ncase $SLURMD_NODENAME in\n{cases}esac\n"
+            f'echo "export QMIO_MUNGE_SOCKET={self.directory}/run/munged-$address.sock"\n'
+            '[ -z "$QMIO_GATEWAY" ] || echo "export QMIO_GATEWAY=tcp://$address:0;${QMIO_GATEWAY##*[/;]}"\n'
+        )
+        script.chmod(0o755)
+        return script
 
 
 def _gres_lines(node: NodeSpec) -> Iterator[str]:

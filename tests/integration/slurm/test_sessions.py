@@ -93,7 +93,7 @@ class Site:
         return job_id, self.told(job_id)[0]
 
     def key_file(self, job_id: int, restarts: int = 0) -> Path:
-        (found,) = (node_local() / "jobs").glob(f"mini-{job_id}-{restarts}-*/session.key")
+        (found,) = (node_local() / "jobs").glob(f"{self.cluster.cluster}-{job_id}-{restarts}-*/session.key")
         return found
 
     def idle_job(self, user: str | None = None, **changes: Any) -> int:
@@ -117,10 +117,6 @@ def centre(running: MiniSlurm, tmp_path_factory: pytest.TempPathFactory) -> Iter
 
 @pytest.fixture
 def site(cluster: MiniSlurm, centre: Centre, tmp_path: Path) -> Site:
-    jobs = node_local() / "jobs"
-    # Another test's cluster has counted its jobs from 1 as well.
-    for old in jobs.glob("mini-*"):
-        shutil.rmtree(old)
     return Site(cluster, centre, tmp_path)
 
 
@@ -129,7 +125,7 @@ def door(site: Site) -> Iterator[Callable[..., Door]]:
     opened: list[Door] = []
 
     def at(keys: Any = None, **options: Any) -> Door:
-        opened.append(Door(site.gateway, keys, **options))
+        opened.append(Door(site.gateway, keys, cluster=site.cluster.cluster, **options))
         return opened[-1]
 
     yield at
@@ -279,7 +275,7 @@ def test_a_proof_is_good_once(site: Site, door: Callable[..., Door]) -> None:
     job = str(site.idle_job())
     honest, thief = door(), door()
     made = credential(honest.payload(honest.nonce(), job), site.cluster.munge_socket, only_for=os.geteuid())
-    proof = m.SessionOpen(cluster="mini", job_id=job, credential=made)
+    proof = m.SessionOpen(cluster=site.cluster.cluster, job_id=job, credential=made)
     thief.nonce()
     # Overheard before it was used: it is not for the thief's key, and he has used it up for both.
     assert refusal(thief.ask(proof)) == (
@@ -308,7 +304,7 @@ def test_a_proof_for_another_gateway_key_question_job_or_grant_opens_nothing(
     # A credential for one job of hers, said to be for another.
     one = door()
     made = credential(one.payload(one.nonce(), job), site.cluster.munge_socket, only_for=os.geteuid())
-    answer = one.ask(m.SessionOpen(cluster="mini", job_id=other, credential=made))
+    answer = one.ask(m.SessionOpen(cluster=site.cluster.cluster, job_id=other, credential=made))
     assert refusal(answer)[0] == "auth.credential"
 
 
@@ -325,7 +321,10 @@ def test_a_credential_that_anybody_could_read_or_that_is_old_opens_nothing(
         made_s = time.time_ns() // 10**9
         if "ttl_s" in options:
             until(lambda made_s=made_s: time.time_ns() // 10**9 > made_s + 2, "it has expired")  # type: ignore[misc]
-        assert says in refusal(one.ask(m.SessionOpen(cluster="mini", job_id=job, credential=made)))[1]
+        assert (
+            says
+            in refusal(one.ask(m.SessionOpen(cluster=site.cluster.cluster, job_id=job, credential=made)))[1]
+        )
 
 
 @pytest.mark.root
@@ -397,7 +396,7 @@ def test_where_a_licence_is_required_it_says_which_devices(site: Site, tmp_path:
     strict = Centre(tmp_path, more=more).start()
     try:
         without, holds = str(site.idle_job()), str(site.idle_job(licences="qpu_echo:1"))
-        doors = [Door(strict.address()) for _ in range(2)]
+        doors = [Door(strict.address(), cluster=cluster.cluster) for _ in range(2)]
         answer = doors[0].prove(without, cluster.munge_socket)
         assert refusal(answer) == ("auth.credential", f"job {without} holds no licence qpu_DEVICE")
         opened = doors[1].prove(holds, cluster.munge_socket)
