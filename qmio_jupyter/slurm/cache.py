@@ -7,10 +7,11 @@ that failed is an error for those who waited for it and changes nothing: the las
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import threading
 import time
 from collections.abc import Callable, Iterable, Mapping
-from concurrent.futures import Future
+from concurrent.futures import Future, InvalidStateError
 from types import MappingProxyType
 
 import msgspec
@@ -116,6 +117,10 @@ class JobCache:
         with self._changed:
             self._is_closed = True
             self._changed.notify_all()
+            current = self._current
+        if current is not None:
+            # Its command may take its whole time yet; who waits for it is not to.
+            _settle(current[1], None, _ending())
 
     def _since(self, moment_s: float) -> Future[Answer]:
         with self._changed:
@@ -163,10 +168,7 @@ class JobCache:
             if answer is not None:
                 self._last = answer
             self._changed.notify_all()
-        if answer is not None:
-            future.set_result(answer)
-        else:
-            future.set_exception(failed)
+        _settle(future, answer, failed)
 
     def _waits(self) -> bool:
         """Wait for a change or the time; return whether a query is still not allowed. The lock is held."""
@@ -180,6 +182,15 @@ class JobCache:
             return False
         self._changed.wait(left_s)
         return True
+
+
+def _settle(future: Future[Answer], answer: Answer | None, failed: BaseException | None) -> None:
+    """End a future, unless closing the cache has ended it already."""
+    with contextlib.suppress(InvalidStateError):
+        if answer is not None:
+            future.set_result(answer)
+        else:
+            future.set_exception(failed)
 
 
 def _ending() -> QmioError:

@@ -7,6 +7,7 @@ import os
 import shutil
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -22,6 +23,7 @@ from qmio_jupyter.model.access import Role
 from qmio_jupyter.slurm.requests import JobRequest
 from qmio_jupyter.testing.centre import Centre
 from qmio_jupyter.testing.door import Door, credential, refusal
+from qmio_jupyter.testing.hub import twin_python
 from qmio_jupyter.testing.slurm import MiniSlurm, until
 from qmio_jupyter.wire import messages as m
 
@@ -345,6 +347,34 @@ def test_another_user_gets_nothing_of_a_job_that_is_not_hers(
     path = site.key_file(job_id)
     argv = ["/usr/sbin/runuser", "-u", user.name, "--", "cat", str(path)]
     assert subprocess.run(argv, capture_output=True, check=False).returncode != 0
+
+
+@pytest.mark.root
+def test_another_unix_users_job_just_works_and_her_key_is_hers_alone(site: Site, user: Any) -> None:
+    if os.geteuid() != 0:
+        pytest.skip("one uid: users are not isolated")
+    with tempfile.TemporaryDirectory(prefix="qmio-user-") as name:
+        place = Path(name)
+        place.chmod(0o777)
+        python = twin_python(place / "python")
+        script = f"#!/bin/sh\n{python} - stay <<'PROGRAM'\n{SHOW}\nPROGRAM\n"
+        request = JobRequest(name="hers", output=str(place / "%j.out"), directory=name, memory_mb=100)
+        environ = site.environ | {"HOME": name}
+        job_id = site.slurm.submit(script.encode(), request, user=user.name, environ=environ).job_id
+        site.root = place
+        (told,) = site.told(job_id)
+        assert (told["job"], told["uid"]) == (str(job_id), user.uid)
+        jobs = Path(f"/tmp/qmio-{user.uid}/jobs")
+        (path,) = jobs.glob(f"{site.cluster.cluster}-{job_id}-*/session.key")
+        facts = [
+            (one.stat().st_uid, one.stat().st_mode & 0o777) for one in (path, path.parent, jobs, jobs.parent)
+        ]
+        assert facts == [(user.uid, 0o600), *[(user.uid, 0o700)] * 3]
+        # Somebody else on the same node, between the two of them.
+        argv = ["/usr/sbin/runuser", "-u", "daemon", "--", "cat", str(path)]
+        assert subprocess.run(argv, capture_output=True, check=False).returncode != 0
+        site.cluster.cancel_all()
+        shutil.rmtree(jobs.parent)
 
 
 def test_jobs_that_wait_or_have_ended_or_never_were_open_nothing(

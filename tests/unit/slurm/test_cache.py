@@ -148,3 +148,14 @@ def test_closing_ends_the_wait(cache: JobCache, source: Source) -> None:
         waiting.result(20)
     with pytest.raises(SlurmError):
         cache.fresh(0.0).result(20)
+
+
+def test_closing_does_not_wait_for_a_query_that_hangs(cache: JobCache, source: Source) -> None:
+    source.open.clear()
+    waiting = cache.fresh(0.0)
+    while not source.began:
+        time.sleep(0.001)
+    cache.close()
+    with pytest.raises(SlurmError):
+        waiting.result(0)
+    source.open.set()
