@@ -300,13 +300,15 @@ class Hub:
             found = reply.read()
         return json.loads(found) if found else None
 
-    def progress(self, user: str, within_s: float = 90.0) -> list[dict[str, Any]]:
-        """Return the progress events of a start, to its end."""
+    def progress(
+        self, user: str, within_s: float = 90.0, seen: list[dict[str, Any]] | None = None
+    ) -> list[dict[str, Any]]:
+        """Return the progress events of a start, to its end; each is in `seen` as soon as it has come."""
         request = urllib.request.Request(
             f"http://127.0.0.1:{self.hub_port}/hub/api/users/{user}/server/progress",
             headers={"Authorization": f"token {self.token}"},
         )
-        events: list[dict[str, Any]] = []
+        events = [] if seen is None else seen
         give_up = time.monotonic() + within_s
         with urllib.request.urlopen(request, timeout=within_s) as stream:  # noqa: S310
             for raw in stream:
