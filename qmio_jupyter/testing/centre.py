@@ -9,9 +9,10 @@ import sys
 from pathlib import Path
 
 from qmio_jupyter.auth.keys import keys_at
+from qmio_jupyter.client.sync import connect
 from qmio_jupyter.config import connection
 from qmio_jupyter.config.places import places
-from qmio_jupyter.config.settings import GatewayAddress
+from qmio_jupyter.config.settings import ClientSettings, GatewayAddress
 from qmio_jupyter.testing.home import wait_until
 from qmio_jupyter.testing.slurm import MiniSlurm
 
@@ -69,7 +70,7 @@ class Centre:
         )
 
     def start(self) -> Centre:
-        """Start it; after the first time at the same endpoint. Return once it listens."""
+        """Start it; after the first time at the same endpoint. Return once all of its devices are there."""
         (self.root / "config.toml").write_text(self._text.replace("ENDPOINT", self._endpoint))
         with (self.root / "gateway.log").open("ab") as log:
             process = subprocess.Popen(
@@ -90,7 +91,24 @@ class Centre:
 
         wait_until(listens, "the gateway listens")
         self._endpoint = self.address().endpoint
+        self._wait_for_devices()
         return self
+
+    def _wait_for_devices(self) -> None:
+        """Wait until every device takes tasks: until then nobody is promised a session on it."""
+        settings = ClientSettings(gateways=(self.address(),), start_embedded=False)
+        client = connect(settings=settings, start=False)
+
+        def are_there() -> bool:
+            views = client.devices()
+            return len(views) == self._text.count("[[gateway.agents]]") and all(
+                view.state.takes_tasks for view in views
+            )
+
+        try:
+            wait_until(are_there, "all devices are there")
+        finally:
+            client.close()
 
     def address(self) -> GatewayAddress:
         """Return where it is, for its hub."""
