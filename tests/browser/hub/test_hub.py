@@ -75,6 +75,13 @@ def test_a_session_from_login_to_stop(
     form = page.locator("#spawn_form")
     expect(form).to_contain_text("Quantum class")
     page.screenshot(path=PICTURES / "hub-form.png", full_page=True)
+
+    def knows() -> bool:
+        page.reload()
+        return "0 of 3 nodes free" in (form.text_content() or "")
+
+    # What the hub offers is as old as its last question to Slurm.
+    wait_until(knows, "the form says that no node is free")
     page.get_by_text("Choose differently").click()
     expect(form).to_contain_text("0 of 3 nodes free")
     page.screenshot(path=PICTURES / "hub-form-open.png", full_page=True)
