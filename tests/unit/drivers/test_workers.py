@@ -248,11 +248,13 @@ def test_a_worker_is_told_the_clock_and_given_its_time(make_pool):
 def test_those_that_keep_the_clock_have_the_device_one_by_one(make_pool):
     """Two workers: of three jobs two keep the clock; the third one need not wait for them."""
     go_on = {"first": threading.Event(), "second": threading.Event()}
+    began = threading.Event()
     order = []
 
     def until(name):
         def answer(run):
             order.append(name)
+            began.set()
             assert go_on[name].wait(SOON_S)
             return good(run)
 
@@ -272,6 +274,7 @@ def test_those_that_keep_the_clock_have_the_device_one_by_one(make_pool):
         for name, run in jobs.items()
     }
     assert futures["free"].result(SOON_S)
+    assert began.wait(SOON_S)  # the other worker may be slower to begin
     assert sorted(order) == ["first", "free"]
     go_on["first"].set()
     assert futures["first"].result(SOON_S)
