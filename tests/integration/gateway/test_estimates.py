@@ -58,10 +58,11 @@ class PlayedAgent:
         )
         assert isinstance(self.link.ask(announce), m.AgentWelcome)
 
-    def next(self, kind=m.EstimateAsk):
-        """Return the next packet of a kind, dropping what is older."""
+    def next(self, kind=m.EstimateAsk, meanwhile=lambda: None):
+        """Return the next packet of a kind, dropping what is older; `meanwhile` is called again and again."""
         deadline = time.monotonic() + SOON_S
         while time.monotonic() < deadline:
+            meanwhile()
             while self.inbox:
                 packet = self.inbox.pop(0)
                 if isinstance(packet.envelope.body, kind):
@@ -166,10 +167,14 @@ def test_a_gateway_that_is_killed_meanwhile(home):
     agent.leave()
     home.start()
     second = PlayedAgent(home)
-    # The question comes again by itself; if it came before its device was back, it was refused for the moment.
-    if isinstance(asking.outcome, QmioError) and asking.outcome.retryable:
-        asking = Asking(home, client)
-    packet = second.next()
+
+    def ask_again():
+        # The question comes again by itself; if it comes before its device is back, it is refused for the moment.
+        nonlocal asking
+        if isinstance(asking.outcome, QmioError) and asking.outcome.retryable:
+            asking = Asking(home, client)
+
+    packet = second.next(meanwhile=ask_again)
     assert packet.envelope.body.number > before + 2**20
     second.answer(before, dry_run=msgspec.structs.replace(FOUND, predicted_s=9.0))
     second.answer(packet.envelope.body.number, dry_run=FOUND)

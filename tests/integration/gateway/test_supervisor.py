@@ -77,6 +77,7 @@ def test_stop_ends_agents_and_what_they_left_behind(run, tmp_path):
         await events.until(lambda _: events.count("agent started") == 1)
         log = tmp_path / "agent-echo.log"
         worker = int(await first_line(log))
+        await until(lambda: "echo" in supervisor.pids())
         pid = supervisor.pids()["echo"]
         assert os.getpgid(worker) == pid != os.getpgid(0)
         await supervisor.stop()
@@ -138,6 +139,7 @@ def test_an_agent_that_does_not_listen_is_killed(run, tmp_path, monkeypatch):
         supervisor = Supervisor(["echo"], tmp_path, events, agent)
         supervisor.start()
         await first_line(tmp_path / "agent-echo.log")
+        await until(lambda: "echo" in supervisor.pids())  # it may speak before it is known to be there
         pid = supervisor.pids()["echo"]
         await supervisor.stop()
         await gone(pid)
