@@ -6,10 +6,9 @@ anybody else is told how. Exit code 1 if there is none after that.
 
 from __future__ import annotations
 
-import os
-import shutil
-import subprocess
 import sys
+
+from debian import install
 
 from qmio_jupyter.testing.browser import chromium
 
@@ -17,25 +16,9 @@ from qmio_jupyter.testing.browser import chromium
 PACKAGES = ["chromium", "fonts-dejavu-core"]
 
 
-def installed() -> bool:
-    """Install the packages with apt-get, if we may; return whether that was tried and went well."""
-    if os.geteuid() != 0 or shutil.which("apt-get") is None:
-        return False
-    print(f"chromium: installing Debian's {', '.join(PACKAGES)}", flush=True)
-    environ = os.environ | {"DEBIAN_FRONTEND": "noninteractive"}
-    steps = [["update"], ["install", "-y", "--no-install-recommends", *PACKAGES]]
-    return all(
-        subprocess.run(
-            ["apt-get", "-qq", *step], env=environ, stdin=subprocess.DEVNULL, check=False
-        ).returncode
-        == 0
-        for step in steps
-    )
-
-
 def main() -> int:
     """Find or install it; return the exit code."""
-    found = chromium() or (chromium() if installed() else None)
+    found = chromium() or (chromium() if install("chromium", PACKAGES) else None)
     if found is None:
         print(
             f"chromium: no browser, so the browser suites cannot run. As root: apt-get install -y "

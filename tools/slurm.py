@@ -6,36 +6,19 @@ anybody else is told how. Exit code 1 if something is missing after that.
 
 from __future__ import annotations
 
-import os
-import shutil
-import subprocess
 import sys
+
+from debian import install
 
 from qmio_jupyter.testing.slurm import missing
 
 PACKAGES = ["slurmctld", "slurmd", "slurm-client", "munge"]
 
 
-def installed() -> bool:
-    """Install the packages with apt-get, if we may; return whether that was tried and went well."""
-    if os.geteuid() != 0 or shutil.which("apt-get") is None:
-        return False
-    print(f"slurm: installing Debian's {', '.join(PACKAGES)}", flush=True)
-    environ = os.environ | {"DEBIAN_FRONTEND": "noninteractive"}
-    steps = [["update"], ["install", "-y", "--no-install-recommends", *PACKAGES]]
-    return all(
-        subprocess.run(
-            ["apt-get", "-qq", *step], env=environ, stdin=subprocess.DEVNULL, check=False
-        ).returncode
-        == 0
-        for step in steps
-    )
-
-
 def main() -> int:
     """Find or install them; return the exit code."""
     lacking = missing()
-    if lacking and installed():
+    if lacking and install("slurm", PACKAGES):
         lacking = missing()
     if lacking:
         print(
