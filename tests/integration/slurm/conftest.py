@@ -11,6 +11,7 @@ import pytest
 
 from qmio_jupyter.slurm.adapter import Slurm
 from qmio_jupyter.testing.slurm import MiniSlurm, mini_slurm, missing
+from tests.conftest import missing as fail_or_skip
 
 
 class User(NamedTuple):
@@ -21,12 +22,8 @@ class User(NamedTuple):
 
 
 def _lacking() -> None:
-    lacking = missing()
-    if not lacking:
-        return
-    if os.environ.get("CI") == "true":
-        pytest.fail(f"{lacking} is missing, and CI skips nothing", pytrace=False)
-    pytest.skip(f"{lacking} is missing on this machine (python tools/slurm.py)")
+    if lacking := missing():
+        fail_or_skip(f"{lacking} (python tools/slurm.py)")
 
 
 @pytest.fixture(scope="module")

@@ -20,6 +20,7 @@ from qmio_jupyter.testing.centre import Centre
 from qmio_jupyter.testing.door import Door, refusal
 from qmio_jupyter.testing.slurm import MiniSlurm, mini_slurm, missing, until
 from qmio_jupyter.wire import messages as m
+from tests.conftest import missing as fail_or_skip
 
 #: Prints the session and where it is as one line of JSON, and stays.
 SHOW = """
@@ -36,9 +37,7 @@ time.sleep(300)
 @pytest.fixture(scope="module")
 def spread() -> Iterator[MiniSlurm]:
     if lacking := missing():
-        if os.environ.get("CI") == "true":
-            pytest.fail(f"{lacking} is missing, and CI skips nothing", pytrace=False)
-        pytest.skip(f"{lacking} is missing on this machine (python tools/slurm.py)")
+        fail_or_skip(f"{lacking} (python tools/slurm.py)")
     with mini_slurm(own_addresses=True) as cluster:
         yield cluster
 
