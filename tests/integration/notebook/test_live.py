@@ -142,6 +142,7 @@ def test_without_the_front_ends_own_mark_no_widget_is_made(offered: Any) -> None
         assert "comm_open" not in kinds(messages(offered, SLOW, metadata))
 
 
+@pytest.mark.usefixtures("kernel")
 def test_nbclient_gets_no_widget_and_the_notebook_is_static(
     home: Home, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
