@@ -41,6 +41,8 @@ class Starter:
         self._say = say
         self._timeout_s = timeout_s
         self._pid = 0
+        #: Started earlier, given up for dead, and not collected yet.
+        self._dying: set[int] = set()
         self._deadline: float | None = None
         self._ended: float | None = None
         self._status = 0
@@ -75,22 +77,23 @@ class Starter:
 
     def reap(self, now_s: float) -> None:
         """Collect a started process that ended, so that it does not stay a zombie."""
+        self._dying = {pid for pid in self._dying if _status_of(pid) is None}
         if not self._pid:
             return
-        try:
-            pid, status = os.waitpid(self._pid, os.WNOHANG)
-        except ChildProcessError:  # Somebody else collected it, as a forked child or a SIGCHLD handler would.
-            pid, status = self._pid, 0
-        if pid:
+        status = _status_of(self._pid)
+        if status is not None:
             self._pid = 0
             self._ended = now_s
-            self._status = os.waitstatus_to_exitcode(status)
+            self._status = status
 
     def _spawn(self, now_s: float) -> None:
         # The gateway would start, and its agent end with a line in a log that nobody reads.
         if (configured := self._configured()) is not None:
             settings.check_drivers(configured)
         log = self._places.gateway_log
+        if self._pid:
+            # It is dead for all who look; while a thread of it has not ended, the system does not give it to us yet.
+            self._dying.add(self._pid)
         try:
             self._pid = self._spawn_into(log)
         except OSError as problem:
@@ -141,6 +144,15 @@ class Starter:
             hint=f"See {log}",
             code="gateway.start",
         )
+
+
+def _status_of(pid: int) -> int | None:
+    """Return the exit status of a child, collecting it; None while it has not ended."""
+    try:
+        ended, status = os.waitpid(pid, os.WNOHANG)
+    except ChildProcessError:  # Somebody else collected it, as a forked child or a SIGCHLD handler would.
+        return 0
+    return os.waitstatus_to_exitcode(status) if ended else None
 
 
 def is_locked(path: Path) -> bool:

@@ -156,3 +156,25 @@ def test_a_log_that_is_a_link_is_not_written_through(
 def test_what_is_run_is_the_daemon_and_holds_no_secret() -> None:
     assert embedded.ARGV == ("-P", "-m", "qmio_jupyter.cli.daemon", "gateway", "--embedded")
     assert sys.executable
+
+
+def test_one_that_dies_slowly_is_collected_though_another_was_started(
+    found: Places, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # One thread may take longer to end than the rest: dead for all who look, and not to be collected yet.
+    one, _ = starter(found, monkeypatch, "import sys; sys.stdin.read()")
+    with monkeypatch.context() as patched:
+        patched.setattr(embedded, "_status_of", lambda pid: None)
+        one.step(0.0, wanted=True)
+        first = one._pid
+        one.done()
+        one.step(1.0, wanted=True)
+    assert one._pid != first
+
+    def are_collected() -> bool:
+        one.reap(1.0)
+        return not one._dying and not one._pid
+
+    until(are_collected)
+    with pytest.raises(ChildProcessError):
+        os.waitpid(first, os.WNOHANG)
