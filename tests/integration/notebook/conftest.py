@@ -183,7 +183,10 @@ def home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Home]:
 
 @pytest.fixture(scope="module")
 def kernels(home: Home, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[[], Kernel]]:
-    """Start kernels with the extension loaded; they are shut down at the end."""
+    """Start kernels with the extension loaded and the gateway running; they are shut down at the end.
+
+    A first cell says that it starts a gateway; whichever test is the first, its cells say it no more.
+    """
     tmp_path = tmp_path_factory.mktemp("kernels")
     started: list[Kernel] = []
 
@@ -191,6 +194,7 @@ def kernels(home: Home, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Ca
         kernel = Kernel(home.environ(IPYTHONDIR=str(tmp_path / "ipython")), tmp_path)
         started.append(kernel)
         kernel.run("%load_ext qmio_jupyter").ok()
+        kernel.run("%qpu devices").ok()
         return kernel
 
     yield start

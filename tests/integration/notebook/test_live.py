@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -20,14 +20,6 @@ SLOW = f"%%qpu -d echo -n 1000 --label slow --device-option seconds=1.5 --device
 QUICK = f"%%qpu -d echo -n 1000\n{BODY}"
 LAB = {"deletedCells": [], "recordTiming": False, "cellId": "a", "trusted": True}
 WIDGET = "application/vnd.jupyter.widget-view+json"
-
-
-@pytest.fixture(scope="module")
-def kernel(kernels: Callable[[], Kernel]) -> Kernel:
-    """One kernel whose gateway runs: what the first cell says of starting it is not of this file."""
-    kernel = kernels()
-    kernel.run(QUICK).ok()
-    return kernel
 
 
 def messages(kernel: Any, code: str, metadata: dict[str, Any]) -> list[tuple[float, dict[str, Any]]]:
