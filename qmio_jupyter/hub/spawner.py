@@ -36,7 +36,7 @@ from qmio_jupyter.hub.offer import Limits, Offer, Profile
 from qmio_jupyter.hub.offering import offer_of
 from qmio_jupyter.hub.office import Office
 from qmio_jupyter.hub.saga import Saga
-from qmio_jupyter.hub.starting import Start
+from qmio_jupyter.hub.starting import Start, goes_on
 from qmio_jupyter.hub.waiting import line, page, percent
 from qmio_jupyter.model.ids import mint
 from qmio_jupyter.slurm.commands import SlurmCommands
@@ -340,10 +340,9 @@ class QmioSpawner(Spawner):  # type: ignore[misc]
         except QmioError as error:
             self.log.warning("%s: %s; its server is taken to run", self._log_name, error.one_line())
             return None
-        job = answer.by_id.get(int(saga.job_id))
-        if job is not None and job.name == saga.job_name:
+        if goes_on(saga, answer.by_id.get(int(saga.job_id))):
             return None
-        self.log.info("%s: Slurm job %s has ended", self._log_name, saga.job_id)
+        self.log.info("%s: Slurm job %s has ended, or is not where it said", self._log_name, saga.job_id)
         await self._undo(patience_s=0.0)
         return 0
 

@@ -237,7 +237,7 @@ class Start:
             )
             return
         job = answer.by_id.get(int(self.saga.job_id))
-        if job is None or job.name != self.saga.job_name:
+        if job is None or not goes_on(self.saga, job):
             raise HubError(
                 "the Slurm job ended before the server was there",
                 code="hub.ended",
@@ -347,6 +347,17 @@ class Start:
         self.entry = msgspec.structs.replace(self.entry, saga=saga)
         self.office.journal.write(self.entry)
         self._on_write(saga)
+
+
+def goes_on(saga: Saga, job: Job | None) -> bool:
+    """Return whether this is the start's job, and on the node from which its server reported.
+
+    The node is the server's own word until Slurm has said it: one that names a node that is not its job's would have
+    the hub's proxy lead elsewhere, and is ended.
+    """
+    if job is None or job.name != saga.job_name:
+        return False
+    return not (job.is_running and saga.node and job.nodes) or saga.node in job.nodes
 
 
 async def _accepts(address: str, port: int) -> bool:
