@@ -26,6 +26,8 @@ TTL_S = 60
 #: Longest credential that is looked at, in bytes.
 LONGEST = 3072
 
+#: Of munge.h. A site's default may be no cipher at all, and what the hub seals for a user is secret.
+_OPT_CIPHER, _OPT_MAC, _AES256, _SHA512 = 0, 1, 5, 6
 _OPT_TTL, _OPT_ADDR4, _OPT_ENCODED, _OPT_DECODED, _OPT_SOCKET, _OPT_UID = 4, 5, 6, 7, 8, 9
 _SUCCESS, _SOCKET, _TIMEOUT = 0, 6, 7
 _CREDENTIAL_ERRORS = {
@@ -139,7 +141,7 @@ def encode(payload: bytes, *, only_for: int, path: str = "") -> bytes:
     Parameters
     ----------
     payload : bytes
-        Not secret: whoever may decode it reads it.
+        Whoever may decode it reads it; nobody else does, for it is encrypted whatever the site's default.
     only_for : int
         The uid that alone may decode it.
     path : str
@@ -153,6 +155,8 @@ def encode(payload: bytes, *, only_for: int, path: str = "") -> bytes:
         If the library is missing.
     """
     with _lock, _Context(socket_path(path)) as context:
+        context.set(_OPT_CIPHER, ctypes.c_int(_AES256))
+        context.set(_OPT_MAC, ctypes.c_int(_SHA512))
         context.set(_OPT_TTL, ctypes.c_int(TTL_S))
         context.set(_OPT_UID, ctypes.c_uint32(only_for))
         made = ctypes.c_char_p()

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import os
 import signal
+import subprocess
 
 import pytest
 
+from qmio_jupyter.auth import munge
 from qmio_jupyter.errors import SlurmError
 from qmio_jupyter.slurm.adapter import Slurm
 from qmio_jupyter.slurm.cache import JobCache
@@ -123,3 +126,17 @@ def test_what_the_cluster_offers(cluster: MiniSlurm, slurm: Slurm) -> None:
     with pytest.raises(SlurmError) as failed:
         slurm.associations()  # There is no accounting here.
     assert failed.value.code in {"slurm.unreachable", "slurm.command"}
+
+
+def test_a_credential_is_encrypted_whatever_the_sites_default(cluster: MiniSlurm) -> None:
+    made = munge.encode(b"secret", only_for=os.geteuid(), path=str(cluster.munge_socket))
+    told = subprocess.run(
+        ["/usr/bin/unmunge", f"--socket={cluster.munge_socket}"],
+        input=made,
+        capture_output=True,
+        check=True,
+    ).stdout.decode()
+    said = dict(line.split(":", 1) for line in told.splitlines() if ":" in line)
+    assert said["CIPHER"].split()[0] == "aes256"
+    assert said["MAC"].split()[0] == "sha512"
+    assert told.endswith("secret")
