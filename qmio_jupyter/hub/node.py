@@ -1,4 +1,4 @@
-"""What a Slurm job of the hub runs: open the QPU session, tell the hub where the server will listen, become the server.
+"""What a Slurm job of the hub runs: open the QPU session, tell the hub where the server will listen, run the server.
 
 ``python -I -m qmio_jupyter.hub.node``. Everything it needs stands in its environment, which sbatch was given by name;
 nothing of it is a command line. It runs as the user, on the node, and ends with an error, told to the hub in one
@@ -7,6 +7,7 @@ line, where the session cannot be opened: there is no server without a session.
 
 from __future__ import annotations
 
+import base64
 import contextlib
 import json
 import os
@@ -23,11 +24,21 @@ from urllib.parse import urlsplit, urlunsplit
 
 from qmio_jupyter.config.places import node_local, private_directory
 from qmio_jupyter.errors import HubError, QmioError
+from qmio_jupyter.private_files import write_private
 
 #: Seconds for which a hub that does not answer is asked again: it may be restarting.
 HUB_S = 90.0
+#: Directory for the server's key and certificate, in its runtime directory.
+TLS = "tls"
 #: Variables only for this program.
-OWN = ("QMIO_HUB_PYTHON", "QMIO_HUB_COMMAND", "QMIO_HUB_GRANT", "QMIO_HUB_UID")
+OWN = (
+    "QMIO_HUB_PYTHON",
+    "QMIO_HUB_COMMAND",
+    "QMIO_HUB_GRANT",
+    "QMIO_HUB_UID",
+    "QMIO_HUB_DOOR",
+    "QMIO_HUB_TRUST",
+)
 
 
 class Hub:
@@ -36,18 +47,22 @@ class Hub:
     Parameters
     ----------
     environ : mapping
-        ``JUPYTERHUB_API_URL``, ``QMIO_HUB_GRANT``, without MUNGE ``JUPYTERHUB_API_TOKEN``, and with internal TLS the
-        hub's ``JUPYTERHUB_SSL_*``.
+        ``JUPYTERHUB_API_URL``, ``QMIO_HUB_GRANT``, without MUNGE ``JUPYTERHUB_API_TOKEN``, and with internal TLS
+        ``QMIO_HUB_DOOR`` and ``QMIO_HUB_TRUST``: another address for nodes without a certificate, and the authority
+        that has signed the hub's.
     """
 
     def __init__(self, environ: Mapping[str, str]) -> None:
-        self._url = f"{environ['JUPYTERHUB_API_URL'].rstrip('/')}/qmio/starts/{environ['QMIO_HUB_GRANT']}"
+        #: Whether hub, proxy and server speak TLS with one another: the server then needs a certificate.
+        self.has_tls = bool(environ.get("QMIO_HUB_DOOR"))
+        self._tls: ssl.SSLContext | None = None
+        base = f"{environ['JUPYTERHUB_API_URL'].rstrip('/')}/qmio/starts/"
+        if self.has_tls:
+            base = environ["QMIO_HUB_DOOR"]
+            self._tls = ssl.create_default_context(cadata=base64.b64decode(environ["QMIO_HUB_TRUST"]))
+        self._url = base + environ["QMIO_HUB_GRANT"]
         #: The server's token; known once the hub has said it.
         self.token = environ.get("JUPYTERHUB_API_TOKEN", "")
-        self._tls: ssl.SSLContext | None = None
-        if environ.get("JUPYTERHUB_SSL_CERTFILE"):
-            self._tls = ssl.create_default_context(cafile=environ["JUPYTERHUB_SSL_CLIENT_CA"])
-            self._tls.load_cert_chain(environ["JUPYTERHUB_SSL_CERTFILE"], environ["JUPYTERHUB_SSL_KEYFILE"])
 
     def tell(self, kind: str, *, patience_s: float = HUB_S, **fields: object) -> dict[str, Any]:
         """Send a report until it is answered; return the answer.
@@ -137,28 +152,59 @@ def with_port(url: str, address: str, port: int) -> str:
     return urlunsplit(parts._replace(netloc=f"{host}:{port}"))
 
 
-def greet(hub: Hub, environ: dict[str, str]) -> str:
+def greet(hub: Hub, environ: dict[str, str], runtime: Path) -> str:
     """Tell the hub that the job runs; put the server's secrets into `environ`, return the address to listen at.
+
+    With internal TLS the server's key is made here, and kept in `runtime` with the certificate that the hub answers.
 
     Raises
     ------
     QmioError
         If this node's munged cannot be asked, or what comes is not the hub's.
     """
-    node = environ.get("SLURMD_NODENAME", "")
-    if not environ.get("QMIO_HUB_UID"):
-        return str(hub.tell("hello", node=node)["address"])
     from qmio_jupyter.hub import sealing
 
-    uid = int(environ["QMIO_HUB_UID"])
-    grant_id, job_id = environ["QMIO_HUB_GRANT"], environ.get("SLURM_JOB_ID", "")
-    path = environ.get("QMIO_MUNGE_SOCKET", "")
-    answer = hub.tell(
-        "hello", node=node, credential=lambda: sealing.show(grant_id, job_id, node, hub_uid=uid, path=path)
-    )
-    environ |= sealing.unseal(str(answer["sealed"]), hub_uid=uid, path=path)
-    hub.token = environ["JUPYTERHUB_API_TOKEN"]
+    node = environ.get("SLURMD_NODENAME", "")
+    key, request = b"", ""
+    if hub.has_tls:
+        from qmio_jupyter.hub.certificates import make_request
+
+        key, request = make_request()
+    asked: dict[str, Any] = {"node": node, "request": request}
+    uid, path = int(environ.get("QMIO_HUB_UID") or -1), environ.get("QMIO_MUNGE_SOCKET", "")
+    if uid >= 0:
+        grant_id, job_id = environ["QMIO_HUB_GRANT"], environ.get("SLURM_JOB_ID", "")
+        asked["credential"] = lambda: sealing.show(
+            grant_id, job_id, node, hub_uid=uid, path=path, request=request
+        )
+    answer = hub.tell("hello", **asked)
+    if uid >= 0:
+        environ |= sealing.unseal(str(answer["sealed"]), hub_uid=uid, path=path)
+        hub.token = environ["JUPYTERHUB_API_TOKEN"]
+    if hub.has_tls:
+        environ |= keep(
+            private_directory(runtime / TLS), key, str(answer["certificate"]), str(answer["authorities"])
+        )
     return str(answer["address"])
+
+
+def keep(directory: Path, key: bytes, certificate: str, authorities: str) -> dict[str, str]:
+    """Write what a server needs for internal TLS; return the variables that lead it there.
+
+    Raises
+    ------
+    ConfigError
+        If the files cannot be written.
+    """
+    found = {}
+    for variable, name, content in (
+        ("JUPYTERHUB_SSL_KEYFILE", "key.pem", key),
+        ("JUPYTERHUB_SSL_CERTFILE", "certificate.pem", certificate.encode()),
+        ("JUPYTERHUB_SSL_CLIENT_CA", "authorities.pem", authorities.encode()),
+    ):
+        write_private(directory / name, content)
+        found[variable] = str(directory / name)
+    return found
 
 
 def write_to_log(environ: Mapping[str, str]) -> None:
@@ -185,10 +231,11 @@ def main() -> None:
     write_to_log(environ)
     hub = Hub(environ)
     try:
-        address = greet(hub, environ)
+        runtime = runtime_directory(environ)
+        environ["JUPYTER_RUNTIME_DIR"] = str(runtime)
+        address = greet(hub, environ, runtime)
         open_session(environ)
         hub.tell("opened")
-        environ["JUPYTER_RUNTIME_DIR"] = str(runtime_directory(environ))
         kept, port = reserve(address)
         environ["JUPYTERHUB_SERVICE_URL"] = with_port(environ["JUPYTERHUB_SERVICE_URL"], address, port)
         command = [str(word) for word in json.loads(environ["QMIO_HUB_COMMAND"])]
@@ -204,7 +251,8 @@ def main() -> None:
     os.chdir(Path(environ.get("HOME", "/")))
     # The socket is kept open by what follows: the port stays ours until the server listens on it.
     os.set_inheritable(kept.fileno(), True)
-    os.execve(command[0], command, environ)  # noqa: S606
+    keeper = [sys.executable, "-I", "-S", str(Path(__file__).with_name("keeping.py"))]
+    os.execve(keeper[0], [*keeper, str(runtime), str(runtime / TLS), *command], environ)  # noqa: S606
 
 
 if __name__ == "__main__":

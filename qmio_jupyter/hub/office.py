@@ -21,6 +21,7 @@ from qmio_jupyter.model.device import DeviceView
 from qmio_jupyter.slurm.commands import SlurmCommands
 
 if TYPE_CHECKING:
+    from qmio_jupyter.hub.door import Door
     from qmio_jupyter.hub.starting import Start
 
 #: Seconds for which devices and bookings are kept for everybody who waits.
@@ -60,6 +61,8 @@ class Office:
         self.undoer = Undoer(self.cluster, self.promises, self.journal, self.now_ms)
         #: Starts and running servers by grant.
         self.starts: dict[str, Start] = {}
+        #: With internal TLS: where nodes report; opened when the first server is started.
+        self.door: Door | None = None
         self._seen: tuple[float, tuple[DeviceView, ...], tuple[Booking, ...]] = (float("-inf"), (), ())
         self._looking: asyncio.Task[None] | None = None
 

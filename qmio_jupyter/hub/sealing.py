@@ -15,30 +15,38 @@ import msgspec
 from qmio_jupyter.auth import munge
 from qmio_jupyter.errors import AuthError
 
-_TAG = b"qmio_jupyter hub start v1"
+_TAG = b"qmio_jupyter hub start v2"
 
 
-def purpose(grant_id: str, job_id: str, node: str) -> bytes:
-    """Return what a node's credential carries: useless for any other start, job or node."""
-    parts = (_TAG, grant_id.encode(), job_id.encode(), node.encode())
+def purpose(grant_id: str, job_id: str, node: str, request: str = "") -> bytes:
+    """Return what a node's credential carries: useless for any other start, job, node or request of a certificate."""
+    parts = (_TAG, grant_id.encode(), job_id.encode(), node.encode(), request.encode())
     return hashlib.sha256(b"\0".join(parts)).digest()
 
 
-def show(grant_id: str, job_id: str, node: str, *, hub_uid: int, path: str = "") -> str:
-    """Return the node's credential for the hub.
+def show(grant_id: str, job_id: str, node: str, *, hub_uid: int, path: str = "", request: str = "") -> str:
+    """Return the node's credential for the hub, good for this request of a certificate alone.
 
     Raises
     ------
     AuthError
         ``auth.munge`` (retryable) if the node's munged cannot be asked.
     """
-    return munge.encode(purpose(grant_id, job_id, node), only_for=hub_uid, path=path).decode("ascii")
+    return munge.encode(purpose(grant_id, job_id, node, request), only_for=hub_uid, path=path).decode("ascii")
 
 
 def check(
-    credential: str, grant_id: str, job_id: str, node: str, *, uid: int, hub_uid: int, path: str = ""
+    credential: str,
+    grant_id: str,
+    job_id: str,
+    node: str,
+    *,
+    uid: int,
+    hub_uid: int,
+    path: str = "",
+    request: str = "",
 ) -> None:
-    """Refuse a credential that is not of this start's user, or not made for this hub, start, job and node.
+    """Refuse a credential that is not of this start's user, or not made for this hub, start, job, node and request.
 
     Raises
     ------
@@ -47,7 +55,9 @@ def check(
     """
     bearer = munge.decode(credential.encode("utf-8", "replace"), path=path)
     is_right = (
-        bearer.uid == uid and bearer.only_for == hub_uid and bearer.payload == purpose(grant_id, job_id, node)
+        bearer.uid == uid
+        and bearer.only_for == hub_uid
+        and bearer.payload == purpose(grant_id, job_id, node, request)
     )
     if not is_right:
         raise AuthError("the credential is not of this start", code="auth.credential")

@@ -14,7 +14,7 @@ import sys
 from collections.abc import AsyncGenerator, Mapping
 from pathlib import Path
 from secrets import token_bytes
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 from jupyterhub.spawner import Spawner
@@ -40,6 +40,9 @@ from qmio_jupyter.hub.starting import Start, goes_on
 from qmio_jupyter.hub.waiting import line, page, percent
 from qmio_jupyter.model.ids import mint
 from qmio_jupyter.slurm.commands import SlurmCommands
+
+if TYPE_CHECKING:
+    from qmio_jupyter.hub.door import Door
 
 #: Seconds that stopping waits until nothing is left; what is left then goes on being undone.
 STOP_S = 30.0
@@ -67,6 +70,10 @@ class QmioSpawner(Spawner):  # type: ignore[misc]
     munge_socket = Unicode("", help="munged's socket at the hub; empty: as libmunge finds it.").tag(
         config=True
     )
+    door_port = Integer(
+        0,
+        help="With c.JupyterHub.internal_ssl: port at which nodes report to the hub, beside its own; 0: any free one.",
+    ).tag(config=True)
     has_accounts = Bool(
         False, help="The cluster keeps accounts (slurmdbd): offer a user's associations."
     ).tag(config=True)
@@ -180,6 +187,30 @@ class QmioSpawner(Spawner):  # type: ignore[misc]
         name = _own_name()
         return Account(name=name, uid=os.getuid(), gid=os.getgid(), home=home)
 
+    # ------------------------------------------------------------ internal TLS
+
+    async def create_certs(self) -> dict[str, str]:
+        """Return none: a server's key is made on its node, and the hub signs its certificate when the job runs."""
+        return {}
+
+    def _door(self) -> Door | None:
+        """Return where nodes report that have no certificate yet; None without internal TLS."""
+        if not self.internal_ssl:
+            return None
+        office = self.office
+        if office.door is None:
+            from certipy import Certipy
+
+            from qmio_jupyter.hub.door import Door
+
+            settings = {**self.user.settings, "internal_trust_bundles": self.internal_trust_bundles}
+            records = Certipy(store_dir=self.internal_certs_location).store.store
+            office.door = Door(
+                settings, records, bind=self.hub.bind_url, connect=self.hub.url, port=self.door_port
+            )
+            self.log.info("internal TLS: nodes report their starts at %s", office.door.url)
+        return office.door
+
     # ------------------------------------------------------------ choosing
 
     def options_from_query(self, query_data: Mapping[str, Any]) -> dict[str, Any]:
@@ -284,6 +315,9 @@ class QmioSpawner(Spawner):  # type: ignore[misc]
         entry = Entry(saga=saga, user=self.user.name, owner=account.name, server=self.name)
         if self.seal:
             public |= {"QMIO_HUB_UID": str(os.getuid())}
+        door = self._door()
+        if door is not None:
+            public |= {"QMIO_HUB_DOOR": door.url, "QMIO_HUB_TRUST": door.trust}
         start = Start(
             office,
             entry,
@@ -294,6 +328,7 @@ class QmioSpawner(Spawner):  # type: ignore[misc]
             token=self.api_token,
             secrets=secret if self.seal else None,
             munge_socket=self.munge_socket,
+            authority=None if door is None else door.authority,
         )
         self._start = start
         office.starts[saga.grant_id] = start

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING
 
 import msgspec
 
@@ -22,6 +23,9 @@ from qmio_jupyter.slurm.adapter import Submitted
 from qmio_jupyter.slurm.cache import Answer
 from qmio_jupyter.slurm.jobs import Job
 from qmio_jupyter.slurm.requests import JobRequest
+
+if TYPE_CHECKING:
+    from qmio_jupyter.hub.certificates import Authority
 
 #: What every job runs; all that differs is in its environment.
 SCRIPT = b'#!/bin/sh\nexec "$QMIO_HUB_PYTHON" -I -m qmio_jupyter.hub.node\n'
@@ -54,6 +58,8 @@ class Start:
         What the node is handed through MUNGE; None where it gets it through its environment.
     munge_socket : str
         munged's socket at the hub; empty: as libmunge finds it.
+    authority : Authority, optional
+        Signs the server's certificate; None without internal TLS.
     """
 
     def __init__(
@@ -67,10 +73,12 @@ class Start:
         token: str = "",
         secrets: Mapping[str, str] | None = None,
         munge_socket: str = "",
+        authority: Authority | None = None,
     ) -> None:
         #: What the node is handed, sealed; None: it has it from its environment.
         self._secrets = secrets
         self._munge_socket = munge_socket
+        self._authority = authority
         #: The server's API token: what its reports are known by. In memory only.
         self.token = token
         self.office, self.entry, self.request, self.account, self.tenant = (
@@ -272,8 +280,8 @@ class Start:
 
     # ------------------------------------------------------------ what the node reports
 
-    async def is_node(self, node: str, credential: str) -> bool:
-        """Return whether a credential was made by this start's user, for this start, job and node."""
+    async def is_node(self, node: str, credential: str, request: str = "") -> bool:
+        """Return whether a credential was made by this start's user, for this start, job, node and request."""
         if self._secrets is None or not self.saga.job_id:
             return False
         try:
@@ -286,6 +294,7 @@ class Start:
                 uid=self.account.uid,
                 hub_uid=os.getuid(),
                 path=self._munge_socket,
+                request=request,
             )
         except QmioError as error:
             if error.retryable:
@@ -300,6 +309,22 @@ class Start:
         return await asyncio.to_thread(
             sealing.seal, self._secrets, uid=self.account.uid, path=self._munge_socket
         )
+
+    async def certified(self, request: str, address: str) -> dict[str, str]:
+        """Return the server's certificate, and whose clients it is to answer; nothing without internal TLS.
+
+        Raises
+        ------
+        AuthError
+            If the request is not good.
+        """
+        if self._authority is None:
+            return {}
+        lasts_s = self.request.walltime_min * 60.0
+        made = await asyncio.to_thread(
+            self._authority.sign, request, address=address, lasts_s=lasts_s, now_ms=self.office.now_ms()
+        )
+        return {"certificate": made, "authorities": self._authority.trusted}
 
     async def hello(self, node: str) -> str:
         """Take note that the job runs on `node`; return the address at which its server is to listen."""

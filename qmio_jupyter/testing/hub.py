@@ -197,6 +197,8 @@ class Hub:
         More traits of the spawner.
     users : mapping, optional
         Hub name to unix name; None: the names are the same.
+    tls : bool
+        Whether hub, proxy and servers speak TLS with one another, each with a certificate.
     """
 
     def __init__(
@@ -208,11 +210,16 @@ class Hub:
         python: str,
         settings: Mapping[str, Any] | None = None,
         users: Mapping[str, str] | None = None,
+        tls: bool = False,
     ) -> None:
         self.root, self.cluster, self.centre = root, cluster, centre
         self.token = token_hex(16)
         self.port, self.hub_port, self.proxy_port = free_port(), free_port(), free_port()
         self.url = f"http://127.0.0.1:{self.port}"
+        proto = "https" if tls else "http"
+        #: With TLS the hub itself answers nobody without a certificate: it is asked through its proxy.
+        self._api = f"http://127.0.0.1:{self.port if tls else self.hub_port}/hub/api/"
+        self.certificates = root / "certificates"
         address = centre.address()
         commands = cluster.commands()
         spawner = {
@@ -238,8 +245,10 @@ class Hub:
         self._config.write_text(
             "import json\n"
             f"c.JupyterHub.bind_url = {self.url!r}\n"
-            f"c.JupyterHub.hub_bind_url = 'http://127.0.0.1:{self.hub_port}'\n"
-            f"c.ConfigurableHTTPProxy.api_url = 'http://127.0.0.1:{self.proxy_port}'\n"
+            f"c.JupyterHub.hub_bind_url = '{proto}://127.0.0.1:{self.hub_port}'\n"
+            f"c.ConfigurableHTTPProxy.api_url = '{proto}://127.0.0.1:{self.proxy_port}'\n"
+            f"c.JupyterHub.internal_ssl = {tls}\n"
+            f"c.JupyterHub.internal_certs_location = {str(self.certificates)!r}\n"
             f"c.JupyterHub.db_url = 'sqlite:///{root / 'hub.sqlite'}'\n"
             f"c.JupyterHub.cookie_secret_file = {str(root / 'cookie')!r}\n"
             f"c.ConfigurableHTTPProxy.pid_file = {str(root / 'proxy.pid')!r}\n"
@@ -290,8 +299,8 @@ class Hub:
 
     def api(self, path: str, method: str = "GET", body: Any = None, token: str = "") -> Any:
         """Return the answer of the hub's REST interface; `urllib.error.HTTPError` where it says no."""
-        request = urllib.request.Request(
-            f"http://127.0.0.1:{self.hub_port}/hub/api/{path}",
+        request = urllib.request.Request(  # noqa: S310 - our own hub
+            self._api + path,
             method=method,
             data=None if body is None else json.dumps(body).encode(),
             headers={"Authorization": f"token {token or self.token}"},
@@ -304,8 +313,8 @@ class Hub:
         self, user: str, within_s: float = 90.0, seen: list[dict[str, Any]] | None = None
     ) -> list[dict[str, Any]]:
         """Return the progress events of a start, to its end; each is in `seen` as soon as it has come."""
-        request = urllib.request.Request(
-            f"http://127.0.0.1:{self.hub_port}/hub/api/users/{user}/server/progress",
+        request = urllib.request.Request(  # noqa: S310 - our own hub
+            f"{self._api}users/{user}/server/progress",
             headers={"Authorization": f"token {self.token}"},
         )
         events = [] if seen is None else seen

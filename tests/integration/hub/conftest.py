@@ -95,9 +95,9 @@ def make_hub(
     """Makes and starts a hub, with other traits than usual."""
     made: list[Hub] = []
 
-    def make(**settings: Any) -> Hub:
+    def make(*, tls: bool = False, **settings: Any) -> Hub:
         (tmp_path / "hub").mkdir()
-        one = Hub(tmp_path / "hub", cluster, centre, python=python, users=users, settings=settings)
+        one = Hub(tmp_path / "hub", cluster, centre, python=python, users=users, settings=settings, tls=tls)
         made.append(one)
         return one.start()
 

@@ -118,7 +118,7 @@ def test_two_users_are_apart(
     if users is None:
         pytest.skip("distinct users need root")
     her, his = users[NAME], users["bob"]
-    hub = make_hub()
+    hub = make_hub(tls=True)
     ana, bob = hub.user(NAME), hub.user("bob")
     asked = [
         threading.Thread(target=hub.ask_for_server, args=(user,), kwargs={"device": "echo"})
@@ -137,6 +137,21 @@ def test_two_users_are_apart(
             "print(subprocess.run(argv, capture_output=True, text=True))"
         )
         assert "returncode=1" in done or "denied" in done.lower(), done
+        # Neither does his server's certificate open hers.
+        place = next(one for one in hub.journal() if int(one["job_id"]) == jobs[her].job_id)
+        opened = kernel.run(
+            "import os, socket, ssl\n"
+            "tls = ssl.create_default_context()\n"
+            "tls.check_hostname, tls.verify_mode = False, ssl.CERT_NONE\n"
+            "tls.load_cert_chain(os.environ['JUPYTERHUB_SSL_CERTFILE'], os.environ['JUPYTERHUB_SSL_KEYFILE'])\n"
+            "try:\n"
+            f"    link = tls.wrap_socket(socket.create_connection(({place['address']!r}, {place['port']})))\n"
+            "    link.sendall(b'GET / HTTP/1.0\\r\\n\\r\\n')\n"
+            "    print('answered' if link.recv(1) else 'closed')\n"
+            "except OSError as error:\n"
+            "    print('refused', error)"
+        )
+        assert opened.startswith(("refused", "closed")), opened
         environ = kernel.run(
             "import glob\n"
             "seen = []\n"

@@ -58,6 +58,14 @@ def test_any_other_is_refused(munged: Munge, grant: str, job: str, node: str, ui
         sealing.check(shown, grant, job, node, uid=uid, hub_uid=hub_uid)
 
 
+def test_a_credential_is_for_one_request_of_a_certificate(munged: Munge) -> None:
+    shown = sealing.show(GRANT, JOB, NODE, hub_uid=0, request="hers")
+    sealing.check(shown, GRANT, JOB, NODE, uid=2001, hub_uid=0, request="hers")
+    for request in ("", "another's"):
+        with pytest.raises(AuthError):
+            sealing.check(shown, GRANT, JOB, NODE, uid=2001, hub_uid=0, request=request)
+
+
 def test_secrets_are_for_one_user_and_from_the_hub(munged: Munge) -> None:
     munged.uid = 0
     sealed = sealing.seal({"JUPYTERHUB_API_TOKEN": "opens"}, uid=2001)
