@@ -71,9 +71,18 @@ def check(options: Options, offer: Offer) -> Request:
 def _device(options: Options, offer: Offer) -> DeviceChoice:
     if not offer.devices:
         raise _refused("the gateway offers no device now", "Try again later, or tell the administrator.")
-    usable = [one for one in offer.devices if one.state not in _UNUSABLE]
+    usable = [one for one in offer.devices if one.state not in _UNUSABLE and one.sessions != 0]
     if not options.device:
-        return (usable or list(offer.devices))[0]
+        if not usable:
+            states = (
+                f"{one.name} has no sessions" if one.sessions == 0 else f"{one.name} is {one.state}"
+                for one in offer.devices
+            )
+            raise _refused(
+                f"no device can be used now ({_listed(states)})",
+                "Try again later, or tell the administrator.",
+            )
+        return usable[0]
     for device in offer.devices:
         if device.name != options.device:
             continue

@@ -27,6 +27,14 @@ def test_no_wish_at_all_is_the_sites_choice() -> None:
     )
 
 
+def test_where_no_device_can_be_used_none_is_chosen() -> None:
+    _, echo, taken = OFFER.devices
+    with pytest.raises(
+        HubError, match=r"no device can be used now \(echo is maintenance, taken has no sessions\)"
+    ):
+        check(Options(), replace(OFFER, devices=(echo, taken)))
+
+
 def test_everything_asked_for_is_kept() -> None:
     wish = Options(
         device="fake-qmio",
