@@ -17,6 +17,7 @@ from typing import Annotated, Literal
 import msgspec
 from msgspec import Meta
 
+from qmio_jupyter.config.qrmi import device_of
 from qmio_jupyter.errors import ConfigError
 from qmio_jupyter.model.task import MAX_SHOTS
 
@@ -299,6 +300,7 @@ def load(environ: Mapping[str, str] | None = None, *, path: Path | None = None) 
 
     ``QMIO_DEVICE`` and ``QMIO_CONNECTION_FILE`` override ``client.default_device`` and ``client.gateways``; so do
     ``QMIO_GATEWAY`` (an endpoint) and ``QMIO_GATEWAY_KEY`` (its public key), for Slurm jobs that prove themselves.
+    Without ``QMIO_DEVICE``, the first of our devices in ``QRMI_JOB_QPU_RESOURCES`` is the default one.
 
     Parameters
     ----------
@@ -346,8 +348,9 @@ def parse(data: bytes, name: str = "config.toml") -> Settings:
 def _overridden(settings: Settings, env: Mapping[str, str]) -> Settings:
     client = settings.client
     changes: dict[str, object] = {}
-    if env.get("QMIO_DEVICE"):
-        changes["default_device"] = env["QMIO_DEVICE"]
+    device = env.get("QMIO_DEVICE") or device_of(env)
+    if device:
+        changes["default_device"] = device
     if env.get("QMIO_CONNECTION_FILE"):
         changes["gateways"] = [{"connection_file": env["QMIO_CONNECTION_FILE"]}]
     elif env.get("QMIO_GATEWAY"):

@@ -56,8 +56,6 @@ def job_environment(
         "QMIO_HUB_COMMAND": json.dumps(list(command)),
         "QMIO_HUB_GRANT": grant_id,
         "QMIO_DEVICE": device,
-        "QRMI_JOB_QPU_RESOURCES": device,
-        "QRMI_JOB_QPU_TYPES": "qmio",
     }
     both |= session_environment(gateway, grant_id)
     public = {name: value for name, value in both.items() if name not in SECRETS}

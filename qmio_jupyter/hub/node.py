@@ -23,6 +23,7 @@ from typing import Any
 from urllib.parse import urlsplit, urlunsplit
 
 from qmio_jupyter.config.places import node_local, private_directory
+from qmio_jupyter.config.qrmi import exported
 from qmio_jupyter.errors import HubError, QmioError
 from qmio_jupyter.private_files import write_private
 
@@ -248,6 +249,9 @@ def main() -> None:
         sys.exit(1)
     for name in OWN:
         environ.pop(name, None)
+    environ |= exported(
+        environ.get("QMIO_DEVICE", ""), job_id=environ.get("SLURM_JOB_ID", ""), uid=os.getuid()
+    )
     os.chdir(Path(environ.get("HOME", "/")))
     # The socket is kept open by what follows: the port stays ours until the server listens on it.
     os.set_inheritable(kept.fileno(), True)

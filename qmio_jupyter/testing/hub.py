@@ -376,9 +376,9 @@ class Hub:
         return json.loads(found) if found else None
 
     @contextmanager
-    def kernel(self, user: str) -> Iterator[Kernel]:
+    def kernel(self, user: str, name: str = "python3") -> Iterator[Kernel]:
         """Have a kernel of the user's server for a while."""
-        ident = self.server_api(user, "kernels", "POST", {"name": "python3"})["id"]
+        ident = self.server_api(user, "kernels", "POST", {"name": name})["id"]
         made = Kernel(f"ws://127.0.0.1:{self.port}/user/{user}/api/kernels/{ident}/channels", self.token)
         try:
             yield made

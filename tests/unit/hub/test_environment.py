@@ -43,7 +43,6 @@ def test_the_session_is_found_by_any_program_of_the_job() -> None:
     public, _ = made()
     assert (public["QMIO_GATEWAY"], public["QMIO_GATEWAY_KEY"]) == ("tcp://10.0.0.5:7711", "k" * 40)
     assert (public["QMIO_GRANT"], public["QMIO_DEVICE"]) == ("g-1", "fake-qmio")
-    assert public["QRMI_JOB_QPU_RESOURCES"] == "fake-qmio"
     assert json.loads(public["QMIO_HUB_COMMAND"]) == ["/opt/qmio/bin/jupyterhub-singleuser", "--x=a b"]
     assert public["HOME"] == "/home/alice"
 
