@@ -336,6 +336,14 @@ CODES: dict[str, tuple[str, str]] = {
         "See the reason it names; start again.",
     ),
     "hub.option": ("A choice that cannot be had.", "Choose one of those it names."),
+    "hub.ports": (
+        "No port at which servers may listen is free on the node.",
+        "Try again, or have c.QmioSpawner.server_ports widened.",
+    ),
+    "hub.server": (
+        "The server was started on its node but does not answer the hub.",
+        "See its log; a firewall may be between it and the hub.",
+    ),
     "hub.unanswered": ("Slurm or the gateway does not answer.", "Try again in a minute."),
     "deadline": ("A deadline passed.", "The work goes on; ask again, or allow more time."),
     "not_yet": ("Not there yet.", ""),

@@ -9,15 +9,17 @@ from __future__ import annotations
 
 import base64
 import contextlib
+import errno
 import json
 import os
+import random
 import socket
 import ssl
 import sys
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit, urlunsplit
@@ -25,6 +27,7 @@ from urllib.parse import urlsplit, urlunsplit
 from qmio_jupyter.config.places import node_local, private_directory
 from qmio_jupyter.config.qrmi import exported
 from qmio_jupyter.errors import HubError, QmioError
+from qmio_jupyter.hub.ports import ports_of
 from qmio_jupyter.private_files import write_private
 
 #: Seconds for which a hub that does not answer is asked again: it may be restarting.
@@ -37,6 +40,7 @@ OWN = (
     "QMIO_HUB_COMMAND",
     "QMIO_HUB_GRANT",
     "QMIO_HUB_UID",
+    "QMIO_HUB_PORTS",
     "QMIO_HUB_DOOR",
     "QMIO_HUB_TRUST",
 )
@@ -101,17 +105,36 @@ class Hub:
             time.sleep(0.5)
 
 
-def reserve(address: str) -> tuple[socket.socket, int]:
-    """Return a socket bound to a free port of `address`, and the port.
+def reserve(address: str, ports: Sequence[int] = ()) -> tuple[socket.socket, int]:
+    """Return a socket bound to a free port of `address`, one of `ports` if there are any, and the port.
 
     It does not listen, so the server may bind the same port (both allow it), and nobody is given it meanwhile.
+
+    Raises
+    ------
+    HubError
+        ``hub.ports`` if none of `ports` is free.
     """
     family = socket.AF_INET6 if ":" in address else socket.AF_INET
-    kept = socket.socket(family, socket.SOCK_STREAM)
-    kept.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-    kept.bind((address, 0))
-    kept.set_inheritable(True)
-    return kept, int(kept.getsockname()[1])
+    # In no order: servers that start at once on one node look at different ports.
+    for port in random.sample(ports, len(ports)) or [0]:
+        kept = socket.socket(family, socket.SOCK_STREAM)
+        try:
+            # Not yet shared: another start that has reserved the port has it for itself.
+            kept.bind((address, port))
+        except OSError as problem:
+            kept.close()
+            if ports and problem.errno in (errno.EADDRINUSE, errno.EACCES):
+                continue
+            raise
+        kept.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        kept.set_inheritable(True)
+        return kept, int(kept.getsockname()[1])
+    raise HubError(
+        f"no port of {ports[0]}-{ports[-1]} is free on this node",
+        code="hub.ports",
+        hint="Try again, or tell the administrator: the range may be too small.",
+    )
 
 
 def runtime_directory(environ: Mapping[str, str]) -> Path:
@@ -237,7 +260,7 @@ def main() -> None:
         address = greet(hub, environ, runtime)
         open_session(environ)
         hub.tell("opened")
-        kept, port = reserve(address)
+        kept, port = reserve(address, ports_of(environ.get("QMIO_HUB_PORTS", "")))
         environ["JUPYTERHUB_SERVICE_URL"] = with_port(environ["JUPYTERHUB_SERVICE_URL"], address, port)
         command = [str(word) for word in json.loads(environ["QMIO_HUB_COMMAND"])]
         hub.tell("listening", port=port)

@@ -129,6 +129,8 @@ async def take(start: Start, report: Report) -> dict[str, Any]:
         case Listening(port=port):
             if start.saga.port not in (0, port):
                 raise web.HTTPError(409, "it listens already")
+            if start.ports and port not in start.ports:
+                raise web.HTTPError(409, "servers do not listen there")
             start.listening(await start.address(), port)
         case Failed(why=why):
             start.failed(why)

@@ -20,7 +20,19 @@ import msgspec
 from jupyterhub.spawner import Spawner
 from sqlalchemy.orm import object_session
 from tornado import web
-from traitlets import Bool, Callable, Dict, Float, Integer, List, Unicode, Union, default
+from traitlets import (
+    Bool,
+    Callable,
+    Dict,
+    Float,
+    Integer,
+    List,
+    TraitError,
+    Unicode,
+    Union,
+    default,
+    validate,
+)
 
 from qmio_jupyter.config.settings import GatewayAddress
 from qmio_jupyter.errors import ConfigError, HubError, QmioError
@@ -35,6 +47,7 @@ from qmio_jupyter.hub.names import Account, account_of
 from qmio_jupyter.hub.offer import Limits, Offer, Profile
 from qmio_jupyter.hub.offering import offer_of
 from qmio_jupyter.hub.office import Office
+from qmio_jupyter.hub.ports import ports_of
 from qmio_jupyter.hub.saga import Saga
 from qmio_jupyter.hub.starting import Start, goes_on
 from qmio_jupyter.hub.waiting import line, page, percent
@@ -93,6 +106,10 @@ class QmioSpawner(Spawner):  # type: ignore[misc]
     node_endpoint = Unicode(
         "", help="The first gateway's endpoint as the nodes reach it; empty: as the hub does."
     ).tag(config=True)
+    server_ports = Unicode(
+        "",
+        help="Ports at which servers listen on their nodes, FIRST-LAST, for a firewall there; empty: any free one.",
+    ).tag(config=True)
     licence_prefix = Unicode(
         "qpu_", help="A device's Slurm licence is called so, followed by the device's name."
     ).tag(config=True)
@@ -118,7 +135,19 @@ class QmioSpawner(Spawner):  # type: ignore[misc]
         config=True
     )
 
+    http_timeout = Integer(
+        120, help="Seconds a server may take to answer once it has said where it will listen."
+    ).tag(config=True)
     start_timeout = Integer(4 * 3600, help="Seconds a server may wait for its node.").tag(config=True)
+
+    @validate("server_ports")
+    def _ports(self, proposal: Any) -> str:
+        text = str(proposal["value"])
+        try:
+            ports_of(text)
+        except ConfigError as error:
+            raise TraitError(error.one_line()) from error
+        return text
 
     @default("cmd")
     def _cmd(self) -> list[str]:
@@ -313,6 +342,8 @@ class QmioSpawner(Spawner):  # type: ignore[misc]
             path=self.node_path,
         )
         entry = Entry(saga=saga, user=self.user.name, owner=account.name, server=self.name)
+        if self.server_ports:
+            public |= {"QMIO_HUB_PORTS": self.server_ports}
         if self.seal:
             public |= {"QMIO_HUB_UID": str(os.getuid())}
         door = self._door()
@@ -329,6 +360,8 @@ class QmioSpawner(Spawner):  # type: ignore[misc]
             secrets=secret if self.seal else None,
             munge_socket=self.munge_socket,
             authority=None if door is None else door.authority,
+            ports=ports_of(self.server_ports),
+            server_s=self.http_timeout,
         )
         self._start = start
         office.starts[saga.grant_id] = start

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -60,6 +60,10 @@ class Start:
         munged's socket at the hub; empty: as libmunge finds it.
     authority : Authority, optional
         Signs the server's certificate; None without internal TLS.
+    ports : sequence of int
+        Ports at which its server may listen; empty: any.
+    server_s : float
+        Seconds a server may take to accept connections once it has said where it listens.
     """
 
     def __init__(
@@ -74,7 +78,12 @@ class Start:
         secrets: Mapping[str, str] | None = None,
         munge_socket: str = "",
         authority: Authority | None = None,
+        ports: Sequence[int] = (),
+        server_s: float = 120.0,
     ) -> None:
+        self._server_s = server_s
+        #: Ports its server may listen at; empty: any.
+        self.ports = ports
         #: What the node is handed, sealed; None: it has it from its environment.
         self._secrets = secrets
         self._munge_socket = munge_socket
@@ -141,9 +150,16 @@ class Start:
 
     async def _until_it_answers(self) -> None:
         """Wait until the server accepts connections; its job may end before it does."""
-        looked_s = self.office.cluster.now_s()
+        began_s = looked_s = self.office.cluster.now_s()
         while not await _accepts(self.saga.address, self.saga.port):
             self._heed_failure()
+            if self.office.cluster.now_s() - began_s > self._server_s:
+                where = f"{self.saga.address}:{self.saga.port}"
+                raise HubError(
+                    f"the server on node {self.saga.node} does not answer at {where}",
+                    code="hub.server",
+                    hint="See its log, ~/.local/state/qmio/server.log; a firewall may be between it and the hub.",
+                )
             if self.office.cluster.now_s() - looked_s >= LOOK_S:
                 await self._look()
                 looked_s = self.office.cluster.now_s()

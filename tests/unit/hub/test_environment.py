@@ -5,10 +5,14 @@ from __future__ import annotations
 import json
 import socket
 
+import pytest
+
 from qmio_jupyter.config.settings import GatewayAddress
+from qmio_jupyter.errors import ConfigError, HubError
 from qmio_jupyter.hub.environment import SECRETS, job_environment
 from qmio_jupyter.hub.names import Account
 from qmio_jupyter.hub.node import reserve, with_port
+from qmio_jupyter.hub.ports import ports_of
 
 HUB = {"JUPYTERHUB_API_TOKEN": "opens", "JPY_API_TOKEN": "opens", "JUPYTERHUB_USER": "Ana <'\"&>"}
 
@@ -59,6 +63,43 @@ def test_a_reserved_port_is_given_to_nobody_else_and_can_be_listened_on() -> Non
             pass
     for one, _ in [(kept, port), *others]:
         one.close()
+
+
+def test_of_a_range_every_port_is_given_once_and_then_it_says_so() -> None:
+    kept, first = reserve("127.0.0.1")
+    kept.close()
+    ports = range(first, first + 3)
+    held = []
+
+    def take_all() -> None:
+        # A port of the three may be somebody else's; nobody is given one twice in any case.
+        while True:
+            held.append(reserve("127.0.0.1", ports))
+
+    with pytest.raises(HubError) as full:
+        take_all()
+    assert full.value.code == "hub.ports"
+    assert f"{ports[0]}-{ports[-1]}" in full.value.message
+    found = [port for _, port in held]
+    assert len(set(found)) == len(found)
+    assert first in found
+    assert set(found) <= set(ports)
+    with socket.socket() as server:
+        server.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        server.bind(("127.0.0.1", first))
+        server.listen()
+        with socket.create_connection(("127.0.0.1", first), 5):
+            pass
+    for one, _ in held:
+        one.close()
+
+
+def test_a_range_of_ports() -> None:
+    assert ports_of("50000-50002") == range(50000, 50003)
+    assert not ports_of("")
+    for wrong in ("50000", "1-2", "50002-50000", "60000-70000", "a-b", "-", "50000-50001-2", "٥٠٠٠٠-50001"):
+        with pytest.raises(ConfigError, match="server_ports"):
+            ports_of(wrong)
 
 
 def test_the_servers_url_gets_its_place() -> None:
