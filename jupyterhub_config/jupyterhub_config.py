@@ -23,6 +23,7 @@ c.QmioSpawner.gateways = [
 c.QmioSpawner.python = "/opt/qmio/bin/python"
 c.QmioSpawner.journal = "/var/lib/jupyterhub/qmio"
 c.QmioSpawner.exec_prefix = ["/usr/bin/sudo", "-n", "-E", "-u", "{user}", "--"]
+c.QmioSpawner.server_ports = "50000-50999"  # open to hub and proxy on the nodes
 c.QmioSpawner.has_accounts = True
 c.QmioSpawner.limits = {"cores": 2, "memory_mib": 4096, "walltime_min": 120, "most_walltime_min": 480}
 c.QmioSpawner.profiles = [

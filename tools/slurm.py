@@ -10,9 +10,16 @@ import sys
 
 from debian import install
 
-from qmio_jupyter.testing.slurm import missing
+from qmio_jupyter.testing import networks, slurm
+from qmio_jupyter.testing.keeping import which
 
-PACKAGES = ["slurmctld", "slurmd", "slurm-client", "munge"]
+PACKAGES = ["slurmctld", "slurmd", "slurm-client", "munge", *networks.PROGRAMS]
+
+
+def missing() -> str:
+    """Return what is missing, empty if nothing."""
+    firewall = [package for package, program in networks.PROGRAMS.items() if which(program) is None]
+    return slurm.missing() or (f"Debian's {', '.join(firewall)}" if firewall else "")
 
 
 def main() -> int:

@@ -39,10 +39,18 @@ class Centre:
         More of its ``[gateway]`` table, one key a line.
     environ : mapping, optional
         More environment for it.
+    address : str
+        Where it listens.
     """
 
     def __init__(
-        self, root: Path, *, agents: str = ECHO, more: str = "", environ: dict[str, str] | None = None
+        self,
+        root: Path,
+        *,
+        agents: str = ECHO,
+        more: str = "",
+        environ: dict[str, str] | None = None,
+        address: str = "127.0.0.1",
     ) -> None:
         self.root = root
         kept = {name: value for name, value in os.environ.items() if not name.startswith("QMIO_")}
@@ -58,7 +66,7 @@ class Centre:
             f'[gateway]\nname = "centre"\nembedded = false\nendpoint = "ENDPOINT"\n{more}\n{agents}\n'
             f'[[gateway.keys]]\npublic = \'{public}\'\nrole = "issuer"\nnote = "the hub"\n'
         )
-        self._endpoint = "tcp://127.0.0.1:*"
+        self._endpoint = f"tcp://{address}:*"
         self._process: subprocess.Popen[bytes] | None = None
 
     @staticmethod
@@ -69,8 +77,11 @@ class Centre:
             f'config = "{cluster.conf}"\nmunge_socket = "{cluster.munge_socket}"\ninterval_s = 1.0\n'
         )
 
-    def start(self) -> Centre:
-        """Start it; after the first time at the same endpoint. Return once all of its devices are there."""
+    def start(self, *, devices: bool = True) -> Centre:
+        """Start it; after the first time at the same endpoint. Return once all of its devices are there.
+
+        Without `devices` they are not waited for: somebody else starts their agents.
+        """
         (self.root / "config.toml").write_text(self._text.replace("ENDPOINT", self._endpoint))
         with (self.root / "gateway.log").open("ab") as log:
             process = subprocess.Popen(
@@ -91,10 +102,11 @@ class Centre:
 
         wait_until(listens, "the gateway listens")
         self._endpoint = self.address().endpoint
-        self._wait_for_devices()
+        if devices:
+            self.wait_for_devices()
         return self
 
-    def _wait_for_devices(self) -> None:
+    def wait_for_devices(self) -> None:
         """Wait until every device takes tasks: until then nobody is promised a session on it."""
         settings = ClientSettings(gateways=(self.address(),), start_embedded=False)
         client = connect(settings=settings, start=False)

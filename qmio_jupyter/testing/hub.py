@@ -199,6 +199,8 @@ class Hub:
         Hub name to unix name; None: the names are the same.
     tls : bool
         Whether hub, proxy and servers speak TLS with one another, each with a certificate.
+    address : str
+        Where hub and proxy listen, for users and nodes.
     """
 
     def __init__(
@@ -211,25 +213,27 @@ class Hub:
         settings: Mapping[str, Any] | None = None,
         users: Mapping[str, str] | None = None,
         tls: bool = False,
+        address: str = "127.0.0.1",
     ) -> None:
         self.root, self.cluster, self.centre = root, cluster, centre
+        self.python, self.users, self.address = python, users, address
         self.token = token_hex(16)
         self.port, self.hub_port, self.proxy_port = free_port(), free_port(), free_port()
-        self.url = f"http://127.0.0.1:{self.port}"
+        self.url = f"http://{address}:{self.port}"
         proto = "https" if tls else "http"
         #: With TLS the hub itself answers nobody without a certificate: it is asked through its proxy.
-        self._api = f"http://127.0.0.1:{self.port if tls else self.hub_port}/hub/api/"
+        self._api = f"http://{address}:{self.port if tls else self.hub_port}/hub/api/"
         self.certificates = root / "certificates"
-        address = centre.address()
+        gateway = centre.address()
         commands = cluster.commands()
         spawner = {
             "exec_prefix": list(commands.run_as),
             "slurm": {"config": commands.config},
             "gateways": [
                 {
-                    "endpoint": address.endpoint,
-                    "server_key": address.server_key,
-                    "key_file": address.key_file,
+                    "endpoint": gateway.endpoint,
+                    "server_key": gateway.server_key,
+                    "key_file": gateway.key_file,
                 }
             ],
             "munge_socket": str(cluster.munge_socket),
@@ -245,7 +249,7 @@ class Hub:
         self._config.write_text(
             "import json\n"
             f"c.JupyterHub.bind_url = {self.url!r}\n"
-            f"c.JupyterHub.hub_bind_url = '{proto}://127.0.0.1:{self.hub_port}'\n"
+            f"c.JupyterHub.hub_bind_url = '{proto}://{address}:{self.hub_port}'\n"
             f"c.ConfigurableHTTPProxy.api_url = '{proto}://127.0.0.1:{self.proxy_port}'\n"
             f"c.JupyterHub.internal_ssl = {tls}\n"
             f"c.JupyterHub.internal_certs_location = {str(self.certificates)!r}\n"
@@ -380,6 +384,10 @@ class Hub:
         """Have a kernel of the user's server for a while."""
         ident = self.server_api(user, "kernels", "POST", {"name": name})["id"]
         made = Kernel(f"ws://127.0.0.1:{self.port}/user/{user}/api/kernels/{ident}/channels", self.token)
+        ident = self.server_api(user, "kernels", "POST", {"name": "python3"})["id"]
+        made = Kernel(
+            f"ws{self.url.removeprefix('http')}/user/{user}/api/kernels/{ident}/channels", self.token
+        )
         try:
             yield made
         finally:

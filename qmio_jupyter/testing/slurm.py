@@ -8,14 +8,12 @@ uid for all. There is no slurmdbd: what needs accounting (associations, QOS limi
 from __future__ import annotations
 
 import getpass
-import json
 import os
 import pwd
 import shutil
 import signal
 import socket
 import subprocess
-import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -27,11 +25,11 @@ from typing import Any, NamedTuple
 from qmio_jupyter.errors import SlurmError
 from qmio_jupyter.slurm.adapter import Slurm
 from qmio_jupyter.slurm.commands import SlurmCommands
-from qmio_jupyter.testing import keeper
+from qmio_jupyter.testing.keeping import PATIENCE_S, Keeping, namespace, path_of, which
+from qmio_jupyter.testing.networks import Networks
 
-_SBIN = ("/usr/sbin", "/usr/local/sbin", "/sbin")
-#: Seconds anything may take to come up; a loaded machine is slow, a broken one is not waited for for ever.
-PATIENCE_S = 30.0
+#: Beginnings of the names of the daemons on the nodes; the others are the controller's.
+_ON_NODES = ("slurmd-", "munged-")
 #: What stands for a gpu's device file.
 _DEVICES = ("/dev/null", "/dev/zero", "/dev/full", "/dev/random")
 #: Ports below those that the kernel gives to outgoing connections.
@@ -53,10 +51,9 @@ LICENCES: Mapping[str, int] = {"qpu_fake-qmio": 2, "qpu_echo": 8}
 
 _CONF = """\
 ClusterName={cluster}
-SlurmctldHost={host}(127.0.0.1)
+SlurmctldHost={host}({controller})
 SlurmctldPort={port}
-CommunicationParameters={listening}
-SlurmUser={slurm_user}
+{listening}SlurmUser={slurm_user}
 SlurmdUser={me}
 AuthType=auth/munge
 CredType=cred/munge
@@ -95,33 +92,13 @@ Licenses={licences}
 def missing() -> str:
     """Return what the machine lacks for a mini cluster, as Debian's packages or a sentence; empty if nothing."""
     wanted = {"slurmctld": "slurmctld", "slurmd": "slurmd", "squeue": "slurm-client", "munged": "munge"}
-    packages = sorted({package for program, package in wanted.items() if _which(program) is None})
+    packages = sorted({package for program, package in wanted.items() if which(program) is None})
     if packages:
         return f"Debian's {', '.join(packages)}"
     done = subprocess.run(  # noqa: PLW1510 - its status is looked at
-        [*_namespace(), "/bin/true"], stdin=subprocess.DEVNULL, capture_output=True
+        [*namespace(), "/bin/true"], stdin=subprocess.DEVNULL, capture_output=True
     )
     return "" if done.returncode == 0 else "the right to make a PID namespace (unshare)"
-
-
-def _which(program: str) -> str | None:
-    return shutil.which(program, path=os.pathsep.join((os.environ.get("PATH", ""), *_SBIN)))
-
-
-def _path_of(program: str) -> str:
-    found = _which(program)
-    if found is None:
-        raise FileNotFoundError(program)
-    return found
-
-
-def _namespace() -> list[str]:
-    """Return what starts a command as process 1 of a PID namespace that ends with this thread."""
-    user = (
-        [] if os.geteuid() == 0 else ["--user", f"--map-user={os.geteuid()}", f"--map-group={os.getegid()}"]
-    )
-    unshare = [_path_of("unshare"), *user, "--pid", "--fork", "--kill-child", "--mount-proc"]
-    return [_path_of("setpriv"), "--pdeathsig", "KILL", *unshare]
 
 
 def until(true: Callable[[], Any], what: str, *, seconds: float = PATIENCE_S, pause_s: float = 0.02) -> Any:
@@ -154,6 +131,9 @@ class MiniSlurm:
     own_addresses : bool
         Every node has an address of its own, 127.0.1.1 and up: its credentials are made there (by a munged of its
         own), and its jobs' links to a gateway come from there. The daemons then listen on every interface.
+    networks : Networks, optional
+        The nodes, with addresses and PIDs of their own, are on its compute side, all else on its control side, which
+        is where this thread is to be.
     cluster : str
         The cluster's name; one that no other has when empty.
     slurmd_timeout_s : int
@@ -169,6 +149,7 @@ class MiniSlurm:
         partitions: str = "",
         extra: str = "",
         own_addresses: bool = False,
+        networks: Networks | None = None,
         slurmd_timeout_s: int = 30,
         cluster: str = "",
     ) -> None:
@@ -179,22 +160,25 @@ class MiniSlurm:
         self.conf = directory / "etc" / "slurm.conf"
         #: Socket of the cluster's munged; for ``MUNGE_SOCKET`` and ``munge --socket``.
         self.munge_socket = directory / "run" / "munge.sock"
-        self.addresses = {
-            name: f"127.0.1.{number}" if own_addresses else "127.0.0.1"
-            for number, name in enumerate(self.nodes, 1)
-        }
-        self._own_addresses = own_addresses
+        self._controller = networks.control if networks else "127.0.0.1"
+        self.addresses = (
+            networks.nodes
+            if networks
+            else {
+                name: f"127.0.1.{number}" if own_addresses else "127.0.0.1"
+                for number, name in enumerate(self.nodes, 1)
+            }
+        )
+        #: Ports of the nodes' slurmd.
+        self.node_ports: dict[str, int] = {}
+        self._own_addresses = own_addresses or networks is not None
+        self._is_open = networks is not None
         self._is_root = os.geteuid() == 0
         self._slurm_user = _slurm_user()
         self._host = socket.gethostname().partition(".")[0]
         self._lay_out(nodes, licences, partitions, extra, slurmd_timeout_s)
-        self._keeper = subprocess.Popen(
-            [*_namespace(), sys.executable, "-I", "-S", str(Path(keeper.__file__))],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            text=True,
-            cwd="/",
-        )
+        self._keeper = Keeping()
+        self._node_keeper = Keeping(networks.entering("compute")) if networks else self._keeper
 
     # ------------------------------------------------------------ for tests
 
@@ -207,7 +191,7 @@ class MiniSlurm:
         """Return how this cluster's commands are called; as root with a run-as prefix for other users."""
         options: dict[str, Any] = {"config": str(self.conf)}
         if self._is_root:
-            options["run_as"] = (_path_of("runuser"), "-u", "{user}", "--")
+            options["run_as"] = (path_of("runuser"), "-u", "{user}", "--")
         return SlurmCommands(**(options | changes))
 
     def slurm(self, **changes: Any) -> Slurm:
@@ -239,18 +223,19 @@ class MiniSlurm:
         run = self.directory / "run"
         path = run / f"{name}.sock" if origin else self.munge_socket
         argv = [
-            _path_of("munged"), "--foreground", "--force", "--num-threads=4",
+            path_of("munged"), "--foreground", "--force", "--num-threads=4",
             f"--key-file={self.directory / 'etc' / 'munge.key'}", f"--socket={path}",
             f"--log-file={self.directory / 'log' / f'{name}.log'}", f"--pid-file={run / f'{name}.pid'}",
             f"--seed-file={run / f'{name}.seed'}",
         ]  # fmt: skip
-        self._start(name, [*argv, *([f"--origin={origin}"] if origin else [])])
+        at = origin or (self._controller if self._is_open else "")
+        self._start(name, [*argv, *([f"--origin={at}"] if at else [])])
         until(lambda: self._encodes(path), f"{name} encodes")
         return path
 
     def _encodes(self, path: Path) -> bool:
         done = subprocess.run(  # noqa: PLW1510 - its status is looked at
-            [_path_of("munge"), f"--socket={path}", "--no-input"],
+            [path_of("munge"), f"--socket={path}", "--no-input"],
             stdin=subprocess.DEVNULL,
             capture_output=True,
         )
@@ -259,7 +244,7 @@ class MiniSlurm:
     def start_controller(self, *, is_new: bool = False) -> None:
         """Start slurmctld and wait until it answers; it remembers its jobs unless `is_new`."""
         new = ["-c"] if is_new else []
-        self._start("slurmctld", [_path_of("slurmctld"), "-D", *new, "-f", str(self.conf)])
+        self._start("slurmctld", [path_of("slurmctld"), "-D", *new, "-f", str(self.conf)])
         until(self._answers, "slurmctld answers")
 
     def _answers(self) -> bool:
@@ -277,7 +262,7 @@ class MiniSlurm:
 
     def start_node(self, name: str) -> None:
         """Start one node's slurmd."""
-        self._start(f"slurmd-{name}", [_path_of("slurmd"), "-D", "-c", "-N", name, "-f", str(self.conf)])
+        self._start(f"slurmd-{name}", [path_of("slurmd"), "-D", "-c", "-N", name, "-f", str(self.conf)])
 
     def stop_node(self, name: str, number: int = signal.SIGKILL) -> None:
         """End one node's slurmd by a signal; the processes of its jobs live on."""
@@ -319,15 +304,8 @@ class MiniSlurm:
 
     def stop(self) -> None:
         """End everything. Idempotent."""
-        if self._keeper.stdin is not None and not self._keeper.stdin.closed:
-            self._keeper.stdin.close()
-        try:
-            self._keeper.wait(PATIENCE_S)
-        except subprocess.TimeoutExpired:
-            self._keeper.kill()
-            self._keeper.wait(PATIENCE_S)
-        if self._keeper.stdout is not None:
-            self._keeper.stdout.close()
+        self._node_keeper.stop()
+        self._keeper.stop()
 
     # ------------------------------------------------------------ the keeper
 
@@ -343,17 +321,9 @@ class MiniSlurm:
         )
 
     def _order(self, **order: Any) -> dict[str, Any]:
-        assert self._keeper.stdin is not None
-        assert self._keeper.stdout is not None
-        self._keeper.stdin.write(json.dumps(order) + "\n")
-        self._keeper.stdin.flush()
-        line = self._keeper.stdout.readline()
-        if not line:
-            raise AssertionError("the cluster's keeper has ended")
-        answer: dict[str, Any] = json.loads(line)
-        if "error" in answer:
-            raise AssertionError(f"{order.get('do')} {order.get('name')}: {answer['error']}")
-        return answer
+        """Have the keeper of the daemon's side do something."""
+        is_far = str(order.get("name", "")).startswith(_ON_NODES)
+        return (self._node_keeper if is_far else self._keeper).order(**order)
 
     # ------------------------------------------------------------ files
 
@@ -368,10 +338,15 @@ class MiniSlurm:
         for name in ("etc", "run", "log", "state", "spool"):
             (self.directory / name).mkdir(mode=0o755, parents=True)
         ports = iter(_free_ports(len(nodes) + 1))
+        # Daemons bind what the host's name resolves to, unless they are left to bind everything.
+        listening = "NoCtldInAddrAny" if self._own_addresses else "NoCtldInAddrAny,NoInAddrAny"
+        if self._is_open:
+            listening = ""
         text = _CONF.format(
             cluster=self.cluster,
-            listening="NoCtldInAddrAny" if self._own_addresses else "NoCtldInAddrAny,NoInAddrAny",
+            listening=f"CommunicationParameters={listening}\n" if listening else "",
             host=self._host,
+            controller=self._controller,
             port=next(ports),
             slurm_user=self._slurm_user,
             me=getpass.getuser(),
@@ -382,9 +357,10 @@ class MiniSlurm:
         gres = ""
         for node in nodes:
             has = f" Gres={node.gres}" if node.gres else ""
+            self.node_ports[node.name] = next(ports)
             text += (
                 f"NodeName={node.name} NodeHostname={self._host} NodeAddr={self.addresses[node.name]} "
-                f"Port={next(ports)} CPUs={node.cpus} RealMemory={node.memory_mb}{has}\n"
+                f"Port={self.node_ports[node.name]} CPUs={node.cpus} RealMemory={node.memory_mb}{has}\n"
             )
             gres += "".join(_gres_lines(node))
         text += partitions or (
