@@ -297,6 +297,10 @@ class Hub:
             raise AssertionError(f"the hub ended with {self._process.returncode}: {self.log()[-3000:]}")
         try:
             self.api("")
+        except urllib.error.HTTPError as early:
+            # It holds the connection until it is closed.
+            early.close()
+            return False
         except (OSError, urllib.error.URLError):
             return False
         return True
