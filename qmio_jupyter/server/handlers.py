@@ -1,4 +1,4 @@
-"""The routes. Each is authenticated, authorised, guarded against forged requests, and reads no body.
+"""The routes: authenticated, authorised, guarded against forged requests, all but `PresenceHandler`; none reads a body.
 
 A page sends its login cookie, and the value of its ``_xsrf`` cookie as ``X-XSRFToken``: Jupyter wants that with POST,
 JupyterHub's servers with GET too. A program sends ``Authorization: token ...`` in place of both.
@@ -6,16 +6,18 @@ JupyterHub's servers with GET too. A program sends ``Authorization: token ...`` 
 
 from __future__ import annotations
 
+import os
 import traceback
 from types import TracebackType
 from typing import Any
 
-from jupyter_server.auth.decorator import authorized
+from jupyter_server.auth.decorator import allow_unauthenticated, authorized
 from jupyter_server.base.handlers import APIHandler
 from tornado import web
 from tornado.http1connection import HTTP1Connection
 
 from qmio_jupyter._version import __version__
+from qmio_jupyter.auth.presence import presence
 from qmio_jupyter.errors import QmioError, UsageError
 from qmio_jupyter.model.ids import is_id
 from qmio_jupyter.server.answers import document_of, refusal_of, status_of
@@ -120,8 +122,27 @@ class HealthHandler(Handler):
             self.finish({"version": __version__, "gateway": True})
 
 
+class PresenceHandler(Handler):
+    """``GET qmio_jupyter/api/presence/NONCE``: show a hub that this is the server which it has started.
+
+    Open to everybody, for it says nothing: the answer is a code under the server's own token, over a question of 64
+    hexadecimal digits. A server that no hub has started has no such route.
+    """
+
+    _track_activity = False
+
+    @allow_unauthenticated
+    async def get(self, nonce: str) -> None:
+        """Answer ``{"proof"}``."""
+        token = os.environ.get("JUPYTERHUB_API_TOKEN", "")
+        if not token:
+            raise web.HTTPError(404)
+        self.finish({"proof": presence(token, bytes.fromhex(nonce))})
+
+
 #: Path below the server's base URL, as a pattern, and its handler.
 ROUTES: tuple[tuple[str, type[Handler]], ...] = (
     (r"/qmio_jupyter/api/health", HealthHandler),
+    (r"/qmio_jupyter/api/presence/([0-9a-f]{64})", PresenceHandler),
     (r"/qmio_jupyter/api/tasks/([^/]+)/cancel", CancelHandler),
 )
