@@ -130,6 +130,10 @@ class Verifier(Protocol):
         """
         ...
 
+    def has_ended(self, cluster: str, job_id: str) -> None:
+        """Take in that this job's epilog has run: what Slurm said of it before is not used any more. Asks nothing."""
+        ...
+
 
 class Link(Protocol):
     """A client's or agent's connection to a gateway, as its shell sees it (see `client`, `agent`)."""

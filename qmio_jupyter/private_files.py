@@ -16,13 +16,15 @@ from qmio_jupyter.errors import ConfigError
 MAX_BYTES = 64 * 1024
 
 
-def write_private(path: Path, data: bytes, *, replace: bool = True) -> bool:
+def write_private(path: Path, data: bytes, *, replace: bool = True, owner: int | None = None) -> bool:
     """Write `data` to `path` with mode 0600, all or nothing, on disk when this returns.
 
     Parameters
     ----------
     replace : bool
         False leaves an existing file as it is.
+    owner : int, optional
+        The uid whose file it is to be; this process's when None. Only root may give files away.
 
     Returns
     -------
@@ -43,6 +45,8 @@ def write_private(path: Path, data: bytes, *, replace: bool = True) -> bool:
                 os.fchmod(file.fileno(), 0o600)
                 file.write(data)
                 file.flush()
+                if owner is not None:
+                    os.fchown(file.fileno(), owner, -1)
                 os.fsync(file.fileno())
             if replace:
                 beside.replace(path)

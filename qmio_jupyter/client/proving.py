@@ -1,7 +1,8 @@
-"""How a program in a Slurm job proves itself: a key of this job and node, and a credential from the node's MUNGE.
+"""How a program in a Slurm job proves itself: a key of this job and node, and what says that it runs there.
 
-There is no secret to manage: the key pair is made on first use, node-local and 0700, shared by all programs of the
-job on this node, and worth nothing when the job has ended.
+That is a credential from the node's MUNGE, or a proof with the secret that the node's prolog has handed to the job.
+There is no secret to manage: the key pair is made on first use, node-local and 0700, shared by all programs of the job
+on this node, and worth nothing when the job has ended.
 """
 
 from __future__ import annotations
@@ -13,7 +14,9 @@ import time
 from collections.abc import Mapping
 from pathlib import Path
 
-from qmio_jupyter.auth import munge
+from qmio_jupyter.auth import job_files, munge
+from qmio_jupyter.auth.job_files import JobFile
+from qmio_jupyter.auth.job_secrets import prove
 from qmio_jupyter.auth.keys import keys_at, raw_key
 from qmio_jupyter.auth.transcript import digest
 from qmio_jupyter.config.places import node_local, private_directory
@@ -90,27 +93,50 @@ class SlurmProver:
         Raises
         ------
         AuthError
-            ``auth.munge`` (retryable) if the node's munged cannot be asked.
+            ``auth.munge`` (retryable) if the node's munged cannot be asked; ``auth.credential`` if the gateway takes
+            only proofs with a secret, and the job has none here.
         ConfigError
-            If libmunge is missing.
+            If libmunge is missing, or the secret's file is not what it should be.
         """
+        handed = job_files.find(self._environ) if "secret" in nonce.proofs else None
+        if handed is not None:
+            return self._with_secret(nonce, server_key, handed)
+        if "munge" not in nonce.proofs:
+            raise AuthError(
+                f"job {self.job_id} was handed no secret on this node, and the gateway takes no other proof",
+                code="auth.credential",
+                hint="The administrator of the node: is the prolog of qmio run, and does its log say anything?",
+            )
         if nonce.uid is None:
             raise AuthError("the gateway does not say who may read a proof", hint="Update the gateway.")
-        payload = digest(
-            server_key=server_key,
-            client_key=bytes.fromhex(sha256(raw_key(self.keys.public))),
-            nonce=nonce.nonce,
-            cluster=self.cluster,
-            job_id=self.job_id,
-            grant_id=self.grant_id,
-        )
         path = self._environ.get(munge.SOCKET_VARIABLE, "")
+        payload = self._transcript(nonce, server_key, self.job_id)
         return SessionOpen(
             cluster=self.cluster,
             job_id=self.job_id,
             grant_id=self.grant_id,
             restarts=self.restarts,
             credential=munge.encode(payload, only_for=nonce.uid, path=path),
+        )
+
+    def _with_secret(self, nonce: SessionNonce, server_key: str, handed: JobFile) -> SessionOpen:
+        return SessionOpen(
+            cluster=self.cluster,
+            job_id=handed.job_id,
+            grant_id=self.grant_id,
+            restarts=self.restarts,
+            node=handed.node,
+            credential=prove(handed.secret, self._transcript(nonce, server_key, handed.job_id)),
+        )
+
+    def _transcript(self, nonce: SessionNonce, server_key: str, job_id: str) -> bytes:
+        return digest(
+            server_key=server_key,
+            client_key=bytes.fromhex(sha256(raw_key(self.keys.public))),
+            nonce=nonce.nonce,
+            cluster=self.cluster,
+            job_id=job_id,
+            grant_id=self.grant_id,
         )
 
 

@@ -68,8 +68,8 @@ class KeySettings(_Table, frozen=True, kw_only=True):
 
     #: Public CURVE key, Z85.
     public: Annotated[str, Meta(pattern="^.{40}$")]
-    #: ``issuer`` (the hub), ``agent``, ``operator`` or ``monitor``.
-    role: Literal["issuer", "agent", "operator", "monitor"]
+    #: ``issuer`` (the hub), ``agent``, ``operator``, ``monitor``, or ``node`` (prologs and epilogs).
+    role: Literal["issuer", "agent", "operator", "monitor", "node"]
     #: Device of an agent; only of an agent.
     device: Annotated[str, Meta(pattern=r"^([A-Za-z0-9][A-Za-z0-9._-]{0,63})?$")] = ""
     #: Whose it is, for those who read the file.
@@ -142,7 +142,12 @@ class SlurmSettings(_Table, frozen=True, kw_only=True):
     #: Seconds one command may take.
     timeout_s: _Positive = 15.0
     #: Seconds from one query of all jobs to the next, at least.
-    interval_s: Annotated[float, Meta(ge=0.1, le=60)] = 5.0
+    interval_s: Annotated[float, Meta(ge=0.1, le=5)] = 5.0
+    #: What jobs prove themselves with: ``munge``, a credential of their node's munged; ``secret``, one that the node's
+    #: prolog hands them.
+    proofs: Annotated[tuple[Literal["munge", "secret"], ...], Meta(min_length=1)] = ("munge",)
+    #: Addresses of Slurm's controllers, if their EpilogSlurmctld tells of jobs' ends: it does so for every node.
+    controllers: tuple[str, ...] = ()
     #: munged's socket; empty: libmunge's own.
     munge_socket: str = ""
     #: A session needs a licence of its device, named with this before the device: ``qpu_fake-qmio:1``.

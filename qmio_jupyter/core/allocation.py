@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from qmio_jupyter.core.refusal import refusal
-from qmio_jupyter.model.allocation import AllocationFacts, Bearer
+from qmio_jupyter.model.allocation import AllocationFacts, Bearer, JobSecret
 from qmio_jupyter.model.ids import DeviceName
 
 #: A credential older than this is refused, also where the host's clock is behind.
@@ -65,11 +65,29 @@ def resolve(bearer: Bearer, job_id: str, found: Sequence[AllocationFacts]) -> Al
     if not here:
         raise refusal(
             "auth.credential",
-            f"the credential was made on {bearer.address}, no node of job {job_id[:20]}",
+            f"the proof was made on {bearer.address}, no node of job {job_id[:20]}",
             hint="In salloc's shell, start it with srun. Else its administrator may have to name the address: "
             "[gateway.slurm.addresses].",
         )
     return here[0]
+
+
+def check_origin(secret: JobSecret, facts: AllocationFacts) -> None:
+    """Refuse a secret that was not handed out on a node of the job it is used for.
+
+    A node's key is good for that node's jobs only: it lets nobody into a job that runs elsewhere.
+
+    Raises
+    ------
+    AuthError
+        ``auth.credential``.
+    """
+    if secret.address not in facts.addresses:
+        raise refusal(
+            "auth.credential",
+            f"the secret was handed out on {secret.address}, no node of job {facts.job_id}",
+            hint="Its administrator may have to name the address: [gateway.slurm.addresses].",
+        )
 
 
 def devices_of(facts: AllocationFacts, *, prefix: str, required: bool) -> tuple[DeviceName, ...]:

@@ -43,6 +43,10 @@ class CoreConfig(msgspec.Struct, frozen=True, kw_only=True):
 
     #: Open sessions of one Slurm job: one for each key, so one for each of its nodes, and some to spare.
     sessions_per_job: int = 1_000
+    #: What checks the proofs of a job without MUNGE is kept this long if no epilog says that the job has ended, and no
+    #: more than this many of them.
+    job_secret_s: float = 30 * 86_400.0
+    job_secrets: int = 100_000
     #: Live tasks of one session, and of one tenant.
     live_per_session: int = 10_000
     live_per_tenant: int = 20_000

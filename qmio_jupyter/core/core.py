@@ -15,6 +15,7 @@ from qmio_jupyter.core import (
     claim,
     forecast,
     grant,
+    job_secrets,
     loading,
     programs,
     queue,
@@ -32,7 +33,7 @@ from qmio_jupyter.core.state import Device, Draft, State
 from qmio_jupyter.core.timers import Kind
 from qmio_jupyter.errors import QmioError
 from qmio_jupyter.model.access import Booking, Enrolment, Role, Session
-from qmio_jupyter.model.allocation import JobRun
+from qmio_jupyter.model.allocation import JobRun, JobSecret
 from qmio_jupyter.model.device import DeviceState, DeviceView
 from qmio_jupyter.model.ids import DeviceName, KeyId, TaskId, Tenant, check_name
 from qmio_jupyter.model.program import Program
@@ -73,6 +74,7 @@ _DUE: dict[Kind, Callable[[State, str, Draft], None]] = {
     "redispatch": lambda state, name, draft: claim.redispatch_due(state, state.claims[name], draft),
     "session": session.due,
     "grant": lambda state, name, _: grant.due(state, name),
+    "secrets": lambda state, _, draft: job_secrets.drop_old(state, draft),
     "booking": booking.due,
     "device": _wake,
     "programs": lambda state, _, draft: programs.drop_unused(state, draft),
@@ -92,6 +94,8 @@ def is_alive(state: State, kind: Kind, name: str) -> bool:
             return found is not None and found.is_open and found.expires_ms is not None
         case "grant":
             return name in state.grants
+        case "secrets":
+            return bool(state.job_secrets)
         case "booking":
             return name in state.bookings
         case "device":
@@ -107,6 +111,12 @@ def is_alive(state: State, kind: Kind, name: str) -> bool:
 def _revoke_grant(state: State, request: i.RevokeGrant, draft: Draft) -> None:
     grant.revoke(state, request, draft)
     session.close_of_grant(state, request.grant_id, draft)
+    draft.reply = Acknowledged(origin=request.origin)
+
+
+def _end_allocation(state: State, request: i.EndAllocation, draft: Draft) -> None:
+    job_secrets.forget(state, request, draft)
+    session.end_allocation(state, request, draft)
     draft.reply = Acknowledged(origin=request.origin)
 
 
@@ -152,6 +162,8 @@ _HANDLERS: dict[type[Any], Handler] = {
     i.OpenSession: session.open_session,
     i.CloseSession: session.close_session,
     i.EndJobSessions: session.end_job,
+    i.HandSecret: job_secrets.hand,
+    i.EndAllocation: _end_allocation,
     i.CreateGrant: grant.create,
     i.BindGrant: grant.bind,
     i.RevokeGrant: _revoke_grant,
@@ -292,6 +304,10 @@ class Core:
     def job_runs(self) -> tuple[JobRun, ...]:
         """Return the runs of Slurm jobs that have open sessions."""
         return session.job_runs(self.state)
+
+    def job_secret(self, cluster: str, job_id: str, node: str) -> JobSecret | None:
+        """Return what checks the proofs of a Slurm job on a node."""
+        return self.state.job_secrets.get((cluster, job_id, node))
 
     def held(self, key: KeyId, ref: ClaimRef) -> Task | None:
         """Return the task whose live claim is `ref` if this key's agent holds it; None otherwise."""

@@ -72,6 +72,35 @@ class EndJobSessions(_Input, frozen=True, kw_only=True):
     run: tuple[int | None, int] | None = None
 
 
+class HandSecret(Request, frozen=True, kw_only=True):
+    """Node: its prolog has handed a secret to a Slurm job; `check` is what the job's proofs are checked with.
+
+    The same job's earlier one on that node is forgotten.
+    """
+
+    cluster: str
+    job_id: str
+    node: str
+    uid: int
+    check: bytes
+    #: Where the node spoke from.
+    address: str
+
+
+class EndAllocation(Request, frozen=True, kw_only=True):
+    """Node: a Slurm job's epilog runs. Its secret is forgotten, and its sessions end.
+
+    `address` is where the node spoke from: it ends only sessions that may be used from there. None: a controller,
+    which speaks for every node.
+    """
+
+    cluster: str
+    job_id: str
+    #: Whose secret is forgotten; empty: all nodes'.
+    node: str
+    address: str | None
+
+
 class CreateGrant(Request, frozen=True, kw_only=True):
     """Issuer: promise a session. Idempotent by id and content."""
 
@@ -219,6 +248,8 @@ Input = (
     | OpenSession
     | CloseSession
     | EndJobSessions
+    | HandSecret
+    | EndAllocation
     | CreateGrant
     | BindGrant
     | RevokeGrant

@@ -9,7 +9,7 @@ from collections.abc import Iterable
 
 from msgspec.structs import replace
 
-from qmio_jupyter.core import booking, claim, forecast, life, programs, session
+from qmio_jupyter.core import booking, claim, forecast, job_secrets, life, programs, session
 from qmio_jupyter.core.config import CoreConfig
 from qmio_jupyter.core.fair import nodes
 from qmio_jupyter.core.records import DeviceRow, EpochSaved, LiveState, Record, SessionSaved, UsageRow
@@ -29,6 +29,7 @@ def load(config: CoreConfig, live: LiveState, epoch: int, now_ms: int) -> tuple[
     for grant in live.grants:
         state.grants[grant.grant_id] = grant
         state.timers.set(max(grant.expires_ms, now_ms), "grant", grant.grant_id)
+    job_secrets.load(state, live.job_secrets)
     for one in live.sessions:
         session.load(state, one)
         if state.sessions[one.session_id] != one:

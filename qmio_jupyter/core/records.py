@@ -8,6 +8,7 @@ from __future__ import annotations
 import msgspec
 
 from qmio_jupyter.model.access import Booking, Enrolment, Grant, Session
+from qmio_jupyter.model.allocation import JobSecret
 from qmio_jupyter.model.device import DeviceDescription, DeviceState, Snapshot
 from qmio_jupyter.model.ids import DeviceName, Digest, KeyId, TaskId, Tenant
 from qmio_jupyter.model.program import Program
@@ -104,6 +105,20 @@ class GrantSaved(_Record, frozen=True, kw_only=True):
     grant: Grant
 
 
+class JobSecretSaved(_Record, frozen=True, kw_only=True):
+    """What checks the proofs of a Slurm job on a node; the one before it is gone."""
+
+    secret: JobSecret
+
+
+class JobSecretDropped(_Record, frozen=True, kw_only=True):
+    """A Slurm job on a node has no secret any more."""
+
+    cluster: str
+    job_id: str
+    node: str
+
+
 class BookingSaved(_Record, frozen=True, kw_only=True):
     """A booking, new or changed."""
 
@@ -186,6 +201,8 @@ Record = (
     | ResultStored
     | SessionSaved
     | GrantSaved
+    | JobSecretSaved
+    | JobSecretDropped
     | BookingSaved
     | EnrolmentSaved
     | EnrolmentDropped
@@ -229,6 +246,7 @@ class LiveState(msgspec.Struct, frozen=True, kw_only=True):
     programs: tuple[KnownProgram, ...] = ()
     sessions: tuple[Session, ...] = ()
     grants: tuple[Grant, ...] = ()
+    job_secrets: tuple[JobSecret, ...] = ()
     bookings: tuple[Booking, ...] = ()
     enrolments: tuple[Enrolment, ...] = ()
     devices: tuple[DeviceRow, ...] = ()

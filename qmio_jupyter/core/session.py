@@ -8,7 +8,7 @@ from msgspec.structs import replace
 
 from qmio_jupyter.core import grant
 from qmio_jupyter.core.effects import Acknowledged, CloseConnections, SessionShown
-from qmio_jupyter.core.inputs import CloseSession, EndJobSessions, OpenSession, Origin
+from qmio_jupyter.core.inputs import CloseSession, EndAllocation, EndJobSessions, OpenSession, Origin
 from qmio_jupyter.core.records import SessionSaved
 from qmio_jupyter.core.refusal import refusal
 from qmio_jupyter.core.state import Draft, State
@@ -187,6 +187,16 @@ def end_job(state: State, message: EndJobSessions, draft: Draft) -> None:
             continue
         if message.run is None or message.run == _run(session):
             close(state, session_id, draft, "its Slurm job ended")
+
+
+def end_allocation(state: State, message: EndAllocation, draft: Draft) -> None:
+    """Close the sessions of a Slurm job whose epilog runs, as far as that node may speak for them."""
+    for session_id in list(state.session_by_key.values()):
+        session = state.sessions[session_id]
+        if not session.job_id or (session.cluster, session.job_id) != (message.cluster, message.job_id):
+            continue
+        if message.address is None or message.address in session.addresses:
+            close(state, session_id, draft, "its Slurm job's epilog ran")
 
 
 def job_runs(state: State) -> tuple[JobRun, ...]:

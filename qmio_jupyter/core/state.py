@@ -19,6 +19,7 @@ from qmio_jupyter.core.queue import Entry, Place, ReadyQueue, length_ms
 from qmio_jupyter.core.records import DeviceRow, DurationModel, EndedTask, KnownProgram, Record
 from qmio_jupyter.core.timers import Timers
 from qmio_jupyter.model.access import Booking, Enrolment, Grant, Session
+from qmio_jupyter.model.allocation import JobSecret
 from qmio_jupyter.model.device import DeviceState
 from qmio_jupyter.model.ids import (
     AgentId,
@@ -167,6 +168,8 @@ class State:
         self.session_by_key: dict[KeyId, SessionId] = {}
         self.session_lease_ms: dict[SessionId, int] = {}
         self.grants: dict[GrantId, Grant] = {}
+        #: By cluster, Slurm job and node, the oldest first.
+        self.job_secrets: dict[tuple[str, str, str], JobSecret] = {}
         self.bookings: dict[BookingId, Booking] = {}
         self.enrolments: dict[KeyId, Enrolment] = {}
         self.programs: dict[tuple[Tenant, Digest], KnownProgram] = {}

@@ -11,7 +11,16 @@ from heapq import heappop, heappush
 from typing import Literal
 
 Kind = Literal[
-    "lease", "redispatch", "session", "grant", "booking", "device", "publish", "programs", "retention"
+    "lease",
+    "redispatch",
+    "session",
+    "grant",
+    "secrets",
+    "booking",
+    "device",
+    "publish",
+    "programs",
+    "retention",
 ]
 
 

@@ -22,6 +22,8 @@ class Caller(msgspec.Struct, frozen=True):
     session: Session | None = None
     #: The key has a session, which may not be used from where this came.
     is_misplaced: bool = False
+    #: Where it came from, as the transport has it.
+    address: str = ""
 
     @property
     def origin(self) -> Origin:
@@ -56,3 +58,7 @@ class Identity(msgspec.Struct, frozen=True, kw_only=True):
     #: Lease of sessions that hello opens; None: they never expire by themselves (embedded mode).
     session_lease_s: float | None = None
     limits: Limits = Limits()
+    #: What sessions are opened with: ``munge``, ``secret``.
+    proofs: tuple[str, ...] = ("munge",)
+    #: Addresses from which a node's key speaks for jobs on every node: Slurm's controllers.
+    controllers: tuple[str, ...] = ()

@@ -27,6 +27,7 @@ from qmio_jupyter.gateway.questions import Questions
 from qmio_jupyter.gateway.reads import answer
 from qmio_jupyter.gateway.roles import UNANSWERED
 from qmio_jupyter.gateway.sessions import (
+    allocation,
     may_be_used_from,
     opens_session,
     renews_session,
@@ -39,7 +40,8 @@ from qmio_jupyter.gateway.turn import Output, Read, Relay, Send, Turn, join, pac
 from qmio_jupyter.gateway.verifying import Admitted
 from qmio_jupyter.gateway.watchers import Watchers
 from qmio_jupyter.model.access import Enrolment, Role, Session
-from qmio_jupyter.model.allocation import JobRun
+from qmio_jupyter.model.addresses import normal
+from qmio_jupyter.model.allocation import JobRun, JobSecret
 from qmio_jupyter.model.ids import DeviceName, KeyId, Tenant
 from qmio_jupyter.model.task import Task, TaskView
 from qmio_jupyter.ports import Peer, TaskStore
@@ -83,7 +85,14 @@ class Desk:
         self._watchers = Watchers()
         self._estimates = Estimates()
         #: Sessions to be opened by proof: the shell looks into them and says what they are worth.
-        self.proofs = Proofs(identity.server_key, identity.uid, nonces)
+        self.proofs = Proofs(
+            identity.server_key,
+            identity.uid,
+            nonces,
+            secret_of=self._secret_of,
+            kinds=identity.proofs,
+        )
+        self._ended: list[m.AllocationEnd] = []
         self._shipping = Shipping(message_bytes=identity.limits.message_bytes)
         self._outgoing = Outgoing(self._links, self._watchers, self.figures, self._session_of)
         #: Devices that the shell cannot start; it tells of them here.
@@ -204,8 +213,8 @@ class Desk:
             return self._hello(caller, body, now_ms)
         if isinstance(body, m.SessionChallenge):
             return _only(self.proofs.challenge(caller, now_ms))
-        if isinstance(body, m.SessionOpen):
-            return _only(self.proofs.open(caller, body, now_ms))
+        if isinstance(body, m.SessionOpen | m.AllocationAdmit | m.AllocationEnd):
+            return self._of_job(caller, body, now_ms)
         if isinstance(body, m.GatewayStop):
             return self._stop(caller)
         if isinstance(body, m.EstimateAnswer):
@@ -276,6 +285,11 @@ class Desk:
             for run in runs
         )
 
+    def take_ended(self) -> list[m.AllocationEnd]:
+        """Return, once, the Slurm jobs whose epilogs have said that they are over."""
+        ended, self._ended = self._ended, []
+        return ended
+
     def disconnected(self, connection: int, now_ms: int) -> Turn:
         """Forget a connection that is known to be gone. Its claims stay until their leases lapse."""
         self._forget(connection)
@@ -340,7 +354,8 @@ class Desk:
         enrolment = self.core.enrolment(key)
         role = Role.USER if enrolment is None else enrolment.role
         session = self.core.session_of(key) if role is Role.USER else None
-        is_misplaced = session is not None and not may_be_used_from(session, peer.address)
+        address = normal(peer.address)
+        is_misplaced = session is not None and not may_be_used_from(session, address)
         if is_misplaced or (enrolment is None and session is None):
             role = Role.NONE
         known = self._links.key(connection)
@@ -349,16 +364,21 @@ class Desk:
                 self._forget(connection)
             if not self._links.admits_stranger(key, now_ms):
                 return None
-            return Caller(connection, request, key, role, enrolment, is_misplaced=is_misplaced)
+            return Caller(
+                connection, request, key, role, enrolment, is_misplaced=is_misplaced, address=address
+            )
         if known != key:
             # New, or a routing id that somebody else used before: nothing of that one may leak.
             self._forget(connection)
             self._links.add(connection, key, now_ms)
             self._links.forget_stranger(key)
-        return Caller(connection, request, key, role, enrolment, session)
+        return Caller(connection, request, key, role, enrolment, session, address=address)
 
     def _session_of(self, key: KeyId) -> Session | None:
         return self.core.session_of(key)
+
+    def _secret_of(self, cluster: str, job_id: str, node: str) -> JobSecret | None:
+        return self.core.job_secret(cluster, job_id, node)
 
     def _role_of(self, connection: int) -> Role:
         key = self._links.key(connection)
@@ -396,6 +416,18 @@ class Desk:
     def _renewal(self, caller: Caller, now_ms: int) -> Turn | None:
         renewing = renews_session(caller, self.identity.session_lease_s, now_ms)
         return None if renewing is None else self._turn(self.core.handle(renewing, now_ms))
+
+    def _of_job(
+        self, caller: Caller, body: m.SessionOpen | m.AllocationAdmit | m.AllocationEnd, now_ms: int
+    ) -> Turn:
+        """Take in what a Slurm job says of itself, or its node's prolog or epilog of it."""
+        if isinstance(body, m.SessionOpen):
+            return _only(self.proofs.open(caller, body, now_ms))
+        if not self.proofs.are_taken:
+            return self._refuse(caller, refusals.no_proofs())
+        if isinstance(body, m.AllocationEnd):
+            self._ended.append(body)
+        return self._decide(caller, allocation(caller, body, self.identity.controllers), now_ms)
 
     def _stop(self, caller: Caller) -> Turn:
         session = caller.session

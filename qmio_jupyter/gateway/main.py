@@ -226,6 +226,8 @@ async def _serve(
         uid=os.geteuid(),
         session_lease_s=settings.slurm.lease_s if settings.verifier else None,
         owner_uid=os.getuid() if settings.embedded else None,
+        proofs=settings.slurm.proofs,
+        controllers=settings.slurm.controllers,
         limits=msgspec.convert(msgspec.structs.asdict(settings.limits), Limits),
     )
     config = core_config(settings)

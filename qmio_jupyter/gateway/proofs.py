@@ -1,7 +1,8 @@
 """Sessions by proof: the questions (nonces) given to keys, and the proofs that are being looked into. Sans-I/O.
 
 A nonce is good once and for half a minute. What a proof says is found out by the shell, which asks MUNGE and Slurm;
-here it is only known which key has asked what, and who is waiting for the answer.
+here it is only known which key has asked what, and who is waiting for the answer. A proof with a job's secret is given
+what checks it on its way.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ from qmio_jupyter.auth.transcript import NONCE_BYTES, digest
 from qmio_jupyter.gateway import refusals
 from qmio_jupyter.gateway.caller import Caller
 from qmio_jupyter.gateway.turn import Output, reply
+from qmio_jupyter.model.allocation import JobSecret
 from qmio_jupyter.model.ids import GrantId, KeyId
 from qmio_jupyter.wire import messages as m
 
@@ -39,6 +41,12 @@ class Proof(msgspec.Struct, frozen=True, kw_only=True):
     grant_id: GrantId | None
     credential: bytes
     restarts: int = 0
+    #: Where it came from.
+    address: str = ""
+    #: The node whose prolog handed out the secret it was made with; empty: it is MUNGE's.
+    node: str = ""
+    #: What checks it; None: it is MUNGE's, or nobody has handed out such a secret.
+    secret: JobSecret | None = None
     #: What the credential may carry: one digest for each nonce that the key had.
     digests: tuple[bytes, ...]
 
@@ -58,11 +66,25 @@ class Proofs:
         The gateway's uid, which alone is to read credentials.
     nonces : callable, optional
         Returns that many random bytes; None: this gateway takes no proofs.
+    secret_of : callable
+        Returns what checks the proofs of a job, by cluster, job and node; None where there is no such secret.
+    kinds : sequence of str
+        What is taken: ``munge``, ``secret``.
     """
 
-    def __init__(self, server_key: str, uid: int, nonces: Callable[[int], bytes] | None) -> None:
+    def __init__(
+        self,
+        server_key: str,
+        uid: int,
+        nonces: Callable[[int], bytes] | None,
+        *,
+        secret_of: Callable[[str, str, str], JobSecret | None],
+        kinds: tuple[str, ...],
+    ) -> None:
         self._server_key = server_key
         self._uid = uid
+        self._secret_of = secret_of
+        self._kinds = kinds
         self._random = nonces
         self._nonces: dict[KeyId, list[tuple[bytes, int]]] = {}
         self._open: dict[int, Proof] = {}
@@ -83,13 +105,15 @@ class Proofs:
         nonce = self._random(NONCE_BYTES)
         kept = self._valid(caller.key, now_ms)[-(MOST_OF_KEY - 1) :]
         self._nonces[caller.key] = [*kept, (nonce, now_ms + NONCE_MS)]
-        answer = m.SessionNonce(nonce=nonce, server_key=self._server_key, uid=self._uid)
+        answer = m.SessionNonce(nonce=nonce, server_key=self._server_key, uid=self._uid, proofs=self._kinds)
         return reply(caller.connection, caller.request, answer)
 
     def open(self, caller: Caller, body: m.SessionOpen, now_ms: int) -> Output | None:
         """Take a proof to be looked into, or return why not; its key's nonces are used up with it."""
         if self._random is None:
             return reply(caller.connection, caller.request, refusals.no_proofs())
+        if ("secret" if body.node else "munge") not in self._kinds:
+            return reply(caller.connection, caller.request, refusals.other_proofs(self._kinds))
         of_key = [proof for proof in self._open.values() if proof.key == caller.key]
         if any((proof.connection, proof.request) == (caller.connection, caller.request) for proof in of_key):
             return None  # Sent again by a client that waits.
@@ -110,6 +134,9 @@ class Proofs:
             grant_id=body.grant_id,
             credential=body.credential,
             restarts=body.restarts,
+            address=caller.address,
+            node=body.node,
+            secret=self._secret_of(body.cluster, body.job_id, body.node) if body.node else None,
             digests=tuple(self._digest(caller.key, nonce, body) for nonce in nonces),
         )
         self._open[proof.number] = proof

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from qmio_jupyter.errors import QmioError
 from qmio_jupyter.model.access import Role
 from qmio_jupyter.model.task import ErrorInfo
@@ -45,6 +47,15 @@ def no_proofs() -> Failure:
         "auth.credential",
         "This gateway takes no proofs from Slurm jobs",
         "Ask its administrator: [gateway] verifier says whether it does.",
+    )
+
+
+def other_proofs(kinds: Sequence[str]) -> Failure:
+    """Return the answer to a proof of a kind that this gateway does not take."""
+    return failure(
+        "auth.credential",
+        f"This gateway takes other proofs from Slurm jobs ({', '.join(kinds)})",
+        "Ask its administrator: [gateway.slurm] proofs says which.",
     )
 
 

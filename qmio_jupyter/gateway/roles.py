@@ -9,6 +9,7 @@ _USER = frozenset({Role.USER})
 _ISSUER = frozenset({Role.ISSUER})
 _AGENT = frozenset({Role.AGENT})
 _OPERATOR = frozenset({Role.OPERATOR})
+_NODE = frozenset({Role.NODE})
 _PROVING = frozenset({Role.NONE, Role.USER})
 #: Those who look at tasks: their own (users), or everybody's (operators, monitors).
 _WATCHING = frozenset({Role.USER, Role.OPERATOR, Role.MONITOR})
@@ -22,6 +23,8 @@ ALLOWED: dict[str, frozenset[Role]] = {
     "session.open": _PROVING,
     "session.show": _USER,
     "session.close": _USER,
+    "allocation.admit": _NODE,
+    "allocation.end": _NODE,
     "grant.create": _ISSUER,
     "grant.bind": _ISSUER,
     "grant.revoke": _ISSUER,

@@ -264,6 +264,10 @@ class Service:
         turn = self._desk.receive(message.connection, message.peer, message.packet, now_ms)
         for proof in self._desk.proofs.take():
             self._look_into(proof)
+        for ended in self._desk.take_ended():
+            # A copied key is not to be let in again on what Slurm said before: that the job runs.
+            if self._verifying is not None:
+                self._verifying.has_ended(ended.cluster, ended.job_id)
         self._note(partial(self._log.request, message.connection, message.peer, message.packet, turn))
         return turn
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 
 from qmio_jupyter.core import inputs as ins
 from qmio_jupyter.gateway.caller import Caller
@@ -10,6 +10,9 @@ from qmio_jupyter.gateway.proofs import Proof
 from qmio_jupyter.gateway.verifying import Admitted
 from qmio_jupyter.model.access import Role, Session
 from qmio_jupyter.model.addresses import normal
+from qmio_jupyter.model.allocation import AllocationFacts
+from qmio_jupyter.model.ids import DeviceName, GrantId, SessionId
+from qmio_jupyter.wire import messages as m
 
 
 def opens_session(caller: Caller, lease_s: float | None, ids: Callable[[str], str]) -> ins.OpenSession | None:
@@ -36,21 +39,8 @@ def session_by_proof(
     proof: Proof, admitted: Admitted, lease_s: float | None, ids: Callable[[str], str]
 ) -> ins.OpenSession:
     """Return the input that opens the session that a good proof is worth."""
-    facts = admitted.facts
-    return ins.OpenSession(
-        origin=ins.Origin(proof.connection, proof.request, proof.key),
-        session_id=ids("s"),
-        uid=facts.uid,
-        tenant=facts.tenant,
-        lease_s=lease_s,
-        cluster=facts.cluster,
-        job_id=facts.job_id,
-        grant_id=proof.grant_id,
-        devices=admitted.devices,
-        submit_ms=facts.submit_ms,
-        restarts=facts.restarts,
-        addresses=facts.addresses,
-    )
+    origin = ins.Origin(proof.connection, proof.request, proof.key)
+    return _of_job(admitted.facts, origin, ids("s"), lease_s, proof.grant_id, admitted.devices)
 
 
 def may_be_used_from(session: Session, address: str) -> bool:
@@ -68,17 +58,53 @@ def renews_session(caller: Caller, lease_s: float | None, now_ms: int) -> ins.Op
         return None
     if session.expires_ms - now_ms > lease_s * 1000 * 2 / 3:
         return None
+    origin = ins.Origin(0, 0, caller.key)
+    return _of_job(session, origin, session.session_id, lease_s, session.grant_id, session.devices)
+
+
+def _of_job(
+    one: AllocationFacts | Session,
+    origin: ins.Origin,
+    session_id: SessionId,
+    lease_s: float | None,
+    grant_id: GrantId | None,
+    devices: tuple[DeviceName, ...],
+) -> ins.OpenSession:
+    """Return the input for a session of whoever, and of whatever job, `one` says."""
     return ins.OpenSession(
-        origin=ins.Origin(0, 0, caller.key),
-        session_id=session.session_id,
-        uid=session.uid,
-        tenant=session.tenant,
+        origin=origin,
+        session_id=session_id,
+        uid=one.uid,
+        tenant=one.tenant,
         lease_s=lease_s,
-        cluster=session.cluster,
-        job_id=session.job_id,
-        grant_id=session.grant_id,
-        devices=session.devices,
-        submit_ms=session.submit_ms,
-        restarts=session.restarts,
-        addresses=session.addresses,
+        cluster=one.cluster,
+        job_id=one.job_id,
+        grant_id=grant_id,
+        devices=devices,
+        submit_ms=one.submit_ms,
+        restarts=one.restarts,
+        addresses=one.addresses,
+    )
+
+
+def allocation(
+    caller: Caller, body: m.AllocationAdmit | m.AllocationEnd, controllers: Collection[str]
+) -> ins.HandSecret | ins.EndAllocation:
+    """Return the input for what a node's prolog or epilog says of a Slurm job: with where it says so."""
+    if isinstance(body, m.AllocationAdmit):
+        return ins.HandSecret(
+            origin=caller.origin,
+            cluster=body.cluster,
+            job_id=body.job_id,
+            node=body.node,
+            uid=body.uid,
+            check=body.check,
+            address=caller.address,
+        )
+    return ins.EndAllocation(
+        origin=caller.origin,
+        cluster=body.cluster,
+        job_id=body.job_id,
+        node=body.node,
+        address=None if caller.address in controllers else caller.address,
     )

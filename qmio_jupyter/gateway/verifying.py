@@ -1,4 +1,7 @@
-"""Looking into proofs, and into which jobs have ended: MUNGE and Slurm are asked in threads, the loop never waits."""
+"""Looking into proofs, and into which jobs have ended: MUNGE and Slurm are asked in threads, the loop never waits.
+
+Whatever a proof was made with, Slurm's word on the job it is for is taken in the same way.
+"""
 
 from __future__ import annotations
 
@@ -9,8 +12,9 @@ from typing import TypeVar
 
 import msgspec
 
-from qmio_jupyter.core.allocation import check_bearer, devices_of, resolve
-from qmio_jupyter.errors import GatewayError, QmioError
+from qmio_jupyter.auth.job_secrets import proven
+from qmio_jupyter.core.allocation import check_bearer, check_origin, devices_of, resolve
+from qmio_jupyter.errors import AuthError, GatewayError, QmioError
 from qmio_jupyter.gateway.proofs import Proof
 from qmio_jupyter.model.allocation import AllocationFacts, Bearer, JobRun
 from qmio_jupyter.model.ids import DeviceName
@@ -74,11 +78,30 @@ class Verifying:
         SlurmError
             ``slurm.unreachable`` (retryable).
         """
-        bearer = self._decode(proof.credential)
+        bearer = self._by_secret(proof) if proof.node else self._decode(proof.credential)
         check_bearer(bearer, digests=proof.digests, gateway_uid=self._uid)
         found = self._verifier.facts(proof.cluster, proof.job_id, restarts=proof.restarts)
         facts = resolve(bearer, proof.job_id, found)
+        if proof.secret is not None:
+            check_origin(proof.secret, facts)
         return Admitted(facts, devices_of(facts, prefix=self._prefix, required=self._required))
+
+    def _by_secret(self, proof: Proof) -> Bearer:
+        """Return whose a proof with a job's secret is: hers to whom the secret was handed."""
+        secret = proof.secret
+        digest = None if secret is None else proven(proof.credential, proof.digests, secret.check)
+        if secret is None or digest is None:
+            raise AuthError(
+                f"the proof is not made with the secret of job {proof.job_id[:20]!r} on {proof.node[:40]!r}",
+                code="auth.credential",
+                hint="The node's log says whether its prolog reached the gateway when the job began.",
+            )
+        # It was made for this connection's question, just now and for this gateway: the digest says so.
+        return Bearer(uid=secret.uid, address=proof.address, age_s=0.0, only_for=self._uid, payload=digest)
+
+    def has_ended(self, cluster: str, job_id: str) -> None:
+        """Take no older word of Slurm's for a job whose epilog has run; asks nothing."""
+        self._verifier.has_ended(cluster, job_id)
 
     def ended(self, runs: Sequence[JobRun]) -> Future[tuple[JobRun, ...]]:
         """Return the future of those of `runs` that Slurm says are over."""

@@ -23,6 +23,8 @@ class Role(StrEnum):
     OPERATOR = "operator"
     #: Reads, changes nothing.
     MONITOR = "monitor"
+    #: Root of a node: its prolog hands secrets to Slurm jobs, its epilog says that they have ended.
+    NODE = "node"
 
 
 class Enrolment(msgspec.Struct, frozen=True, kw_only=True):

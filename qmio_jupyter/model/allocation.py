@@ -43,8 +43,29 @@ class JobRun(msgspec.Struct, frozen=True):
     restarts: int
 
 
+class JobSecret(msgspec.Struct, frozen=True, kw_only=True):
+    """What the gateway knows of the secret that a node's prolog handed to a Slurm job: enough to check a proof."""
+
+    cluster: str
+    #: The job's own id, as the prolog has it: also of array tasks and components.
+    job_id: str
+    #: The node's name.
+    node: str
+    uid: Whole
+    #: A hash of the secret; no proof can be made of it (`auth.secrets`).
+    check: bytes
+    #: Where it was told from: this has to be an address of the job's nodes.
+    address: str
+    handed_ms: Whole
+
+    @property
+    def name(self) -> tuple[str, str, str]:
+        """Of which job on which node it is: there is one for each."""
+        return self.cluster, self.job_id, self.node
+
+
 class Bearer(msgspec.Struct, frozen=True, kw_only=True):
-    """Who made a credential, as MUNGE vouches for it."""
+    """Who made a credential, as MUNGE or a secret of the job vouches for it."""
 
     uid: Whole
     #: Address of the host it was made on.

@@ -21,6 +21,8 @@ NO_ACCOUNT = "slurm"
 NODES_S = 300.0
 #: Seconds that an answer to a new question may take, the wait for its turn included.
 PATIENCE_S = 40.0
+#: Seconds for which it is remembered that an epilog ran: no answer that is used is so old.
+_EPILOG_S = 120.0
 
 
 def tenant_of(job: Job) -> str:
@@ -67,6 +69,8 @@ class SlurmVerifier:
         self._lock = threading.Lock()
         self._addresses: dict[str, tuple[str, ...]] = {}
         self._looked_s: float | None = None
+        #: When jobs' epilogs ran, by cluster and id, of the cache's clock.
+        self._ended_s: dict[tuple[str, int], float] = {}
 
     def cluster(self) -> str:
         """Return the cluster's name."""
@@ -86,12 +90,28 @@ class SlurmVerifier:
             return ()
         moment_s = self._cache.now_s()
         answer = self._cache.get(INTERVAL_S, timeout_s=PATIENCE_S)
-        jobs = answer.called(job_id)
+        jobs = self._still(answer, job_id)
         is_there = any(job.is_running and job.restarts == restarts for job in jobs)
         if not is_there and answer.asked_s < moment_s:
             # It may have started, or have been put back into the queue and started again, since that was asked.
-            jobs = self._after(moment_s).called(job_id)
+            jobs = self._still(self._after(moment_s), job_id)
         return tuple(self._of(job) for job in jobs)
+
+    def has_ended(self, cluster: str, job_id: str) -> None:
+        """Take in that this job's epilog has run; see `ports.Verifier`."""
+        now_s = self._cache.now_s()
+        with self._lock:
+            self._ended_s = {key: at_s for key, at_s in self._ended_s.items() if now_s - at_s < _EPILOG_S}
+            self._ended_s[cluster, _number(job_id)] = now_s
+
+    def _still(self, answer: Answer, job_id: str) -> tuple[Job, ...]:
+        """Return what `job_id` may mean, without the jobs whose epilogs have run since Slurm was asked."""
+        with self._lock:
+            return tuple(
+                job
+                for job in answer.called(job_id)
+                if self._ended_s.get((self._cluster, job.job_id), answer.asked_s) <= answer.asked_s
+            )
 
     def ended(self, runs: Sequence[JobRun]) -> tuple[JobRun, ...]:
         """Return those of `runs` that are over; see `ports.Verifier`."""

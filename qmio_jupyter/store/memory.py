@@ -24,6 +24,8 @@ from qmio_jupyter.core.records import (
     ForgottenIdDropped,
     ForgottenIdSaved,
     GrantSaved,
+    JobSecretDropped,
+    JobSecretSaved,
     KnownProgram,
     LiveState,
     ProgramDropped,
@@ -40,6 +42,7 @@ from qmio_jupyter.core.records import (
 )
 from qmio_jupyter.errors import StoreError
 from qmio_jupyter.model.access import Booking, Enrolment, Grant, Session
+from qmio_jupyter.model.allocation import JobSecret
 from qmio_jupyter.model.device import Snapshot
 from qmio_jupyter.model.ids import (
     BookingId,
@@ -76,6 +79,7 @@ class Tables:
         self.programs: dict[tuple[Tenant, Digest], Program] = {}
         self.sessions: dict[SessionId, Session] = {}
         self.grants: dict[GrantId, Grant] = {}
+        self.job_secrets: dict[tuple[str, str, str], JobSecret] = {}
         self.bookings: dict[BookingId, Booking] = {}
         self.enrolments: dict[KeyId, Enrolment] = {}
         self.snapshots: dict[Digest, Snapshot] = {}
@@ -186,6 +190,7 @@ class MemoryStore:
                 ),
                 sessions=tuple(session for session in tables.sessions.values() if session.is_open),
                 grants=tuple(tables.grants.values()),
+                job_secrets=tuple(tables.job_secrets.values()),
                 bookings=tuple(tables.bookings.values()),
                 enrolments=tuple(tables.enrolments.values()),
                 devices=tuple(tables.devices.values()),
@@ -337,6 +342,14 @@ def _save_grant(transaction: _Transaction, record: GrantSaved) -> None:
     transaction.put(transaction.tables.grants, record.grant.grant_id, record.grant)
 
 
+def _save_job_secret(transaction: _Transaction, record: JobSecretSaved) -> None:
+    transaction.put(transaction.tables.job_secrets, record.secret.name, record.secret)
+
+
+def _drop_job_secret(transaction: _Transaction, record: JobSecretDropped) -> None:
+    transaction.drop(transaction.tables.job_secrets, (record.cluster, record.job_id, record.node))
+
+
 def _save_booking(transaction: _Transaction, record: BookingSaved) -> None:
     transaction.put(transaction.tables.bookings, record.booking.booking_id, record.booking)
 
@@ -375,6 +388,8 @@ _APPLY: dict[type[Record], Callable[[_Transaction, Any], None]] = {
     ResultStored: _store_result,
     SessionSaved: _save_session,
     GrantSaved: _save_grant,
+    JobSecretSaved: _save_job_secret,
+    JobSecretDropped: _drop_job_secret,
     BookingSaved: _save_booking,
     EnrolmentSaved: _save_enrolment,
     EnrolmentDropped: _drop_enrolment,

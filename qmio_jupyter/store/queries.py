@@ -32,6 +32,7 @@ def load_live(connection: sqlite3.Connection) -> LiveState:
         programs=tuple(map(rows.decode_known, connection.execute(rows.SELECT_KNOWN))),
         sessions=values("SELECT session FROM sessions WHERE open = 1 ORDER BY rowid", rows.decode_session),
         grants=values("SELECT data FROM grants ORDER BY rowid", rows.decode_grant),
+        job_secrets=values("SELECT data FROM job_secrets ORDER BY rowid", rows.decode_job_secret),
         bookings=values("SELECT data FROM bookings ORDER BY rowid", rows.decode_booking),
         enrolments=values("SELECT data FROM enrolments ORDER BY rowid", rows.decode_enrolment),
         devices=values("SELECT data FROM devices ORDER BY rowid", rows.decode_device),

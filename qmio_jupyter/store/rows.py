@@ -23,6 +23,8 @@ from qmio_jupyter.core.records import (
     ForgottenIdDropped,
     ForgottenIdSaved,
     GrantSaved,
+    JobSecretDropped,
+    JobSecretSaved,
     KnownProgram,
     ProgramDropped,
     ProgramStored,
@@ -36,6 +38,7 @@ from qmio_jupyter.core.records import (
     UsageSaved,
 )
 from qmio_jupyter.model.access import Booking, Enrolment, Grant, Session
+from qmio_jupyter.model.allocation import JobSecret
 from qmio_jupyter.model.result import TaskResult
 from qmio_jupyter.model.task import Item, Task, TaskSpec, TaskState
 from qmio_jupyter.store import guards
@@ -51,6 +54,7 @@ _spec = msgspec.msgpack.Decoder(TaskSpec)
 _result = msgspec.msgpack.Decoder(TaskResult)
 decode_session = msgspec.msgpack.Decoder(Session).decode
 decode_grant = msgspec.msgpack.Decoder(Grant).decode
+decode_job_secret = msgspec.msgpack.Decoder(JobSecret).decode
 decode_booking = msgspec.msgpack.Decoder(Booking).decode
 decode_enrolment = msgspec.msgpack.Decoder(Enrolment).decode
 decode_device = msgspec.msgpack.Decoder(DeviceRow).decode
@@ -247,6 +251,21 @@ def _save_grant(cursor: sqlite3.Cursor, record: GrantSaved) -> None:
     )
 
 
+def _save_job_secret(cursor: sqlite3.Cursor, record: JobSecretSaved) -> None:
+    cursor.execute(
+        "INSERT INTO job_secrets (cluster, job_id, node, data) VALUES (?, ?, ?, ?)"
+        " ON CONFLICT (cluster, job_id, node) DO UPDATE SET data = excluded.data",
+        (*record.secret.name, _encode(record.secret)),
+    )
+
+
+def _drop_job_secret(cursor: sqlite3.Cursor, record: JobSecretDropped) -> None:
+    cursor.execute(
+        "DELETE FROM job_secrets WHERE cluster = ? AND job_id = ? AND node = ?",
+        (record.cluster, record.job_id, record.node),
+    )
+
+
 def _save_booking(cursor: sqlite3.Cursor, record: BookingSaved) -> None:
     cursor.execute(
         "INSERT INTO bookings (booking_id, data) VALUES (?, ?)"
@@ -305,6 +324,8 @@ _APPLY: dict[type[Record], Callable[[sqlite3.Cursor, Any], None]] = {
     ResultStored: _store_result,
     SessionSaved: _save_session,
     GrantSaved: _save_grant,
+    JobSecretSaved: _save_job_secret,
+    JobSecretDropped: _drop_job_secret,
     BookingSaved: _save_booking,
     EnrolmentSaved: _save_enrolment,
     EnrolmentDropped: _drop_enrolment,

@@ -25,6 +25,14 @@ CREATE TABLE grants (
     data BLOB NOT NULL
 );
 
+CREATE TABLE job_secrets (
+    cluster TEXT NOT NULL,
+    job_id TEXT NOT NULL,
+    node TEXT NOT NULL,
+    data BLOB NOT NULL,
+    PRIMARY KEY (cluster, job_id, node)
+);
+
 CREATE TABLE meta (
     one INTEGER PRIMARY KEY CHECK (one = 1),
     epoch INTEGER NOT NULL

@@ -23,6 +23,8 @@ from qmio_jupyter.core.records import (
     ForgottenIdDropped,
     ForgottenIdSaved,
     GrantSaved,
+    JobSecretDropped,
+    JobSecretSaved,
     KnownProgram,
     LiveState,
     ProgramDropped,
@@ -39,6 +41,7 @@ from qmio_jupyter.core.records import (
 )
 from qmio_jupyter.errors import StoreError
 from qmio_jupyter.model.access import Booking, Enrolment, Grant, Session
+from qmio_jupyter.model.allocation import JobSecret
 from qmio_jupyter.model.device import Snapshot
 from qmio_jupyter.model.ids import Digest, TaskId, Tenant
 from qmio_jupyter.model.program import Program
@@ -67,6 +70,7 @@ class Disk:
         self.programs: dict[tuple[Tenant, Digest], Program] = {}
         self.sessions: dict[str, Session] = {}
         self.grants: dict[str, Grant] = {}
+        self.job_secrets: dict[tuple[str, str, str], JobSecret] = {}
         self.bookings: dict[str, Booking] = {}
         self.enrolments: dict[str, Enrolment] = {}
         self.snapshots: dict[Digest, Snapshot] = {}
@@ -172,6 +176,10 @@ class Disk:
                 self._set(self.bookings, booking.booking_id, booking)
             case GrantSaved(grant=grant):
                 self._set(self.grants, grant.grant_id, grant)
+            case JobSecretSaved(secret=secret):
+                self._set(self.job_secrets, secret.name, secret)
+            case JobSecretDropped(cluster=cluster, job_id=job_id, node=node):
+                self._delete(self.job_secrets, (cluster, job_id, node))
             case EnrolmentSaved(enrolment=enrolment):
                 self._set(self.enrolments, enrolment.key, enrolment)
             case EnrolmentDropped(key=key):
@@ -313,6 +321,7 @@ class Disk:
             ),
             sessions=tuple(s for s in self.sessions.values() if s.is_open),
             grants=tuple(g for g in self.grants.values() if g.revoked_ms is None),
+            job_secrets=tuple(self.job_secrets.values()),
             bookings=tuple(b for b in self.bookings.values() if b.cancelled_ms is None),
             enrolments=tuple(self.enrolments.values()),
             devices=tuple(self.devices.values()),

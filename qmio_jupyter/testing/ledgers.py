@@ -13,6 +13,7 @@ from qmio_jupyter.core.records import (
     TaskUpdated,
 )
 from qmio_jupyter.model.access import Booking, BookingKind, Enrolment, Grant, Role, Session
+from qmio_jupyter.model.allocation import JobSecret
 from qmio_jupyter.model.device import DeviceDescription, DeviceState, Snapshot
 from qmio_jupyter.model.ids import TaskId, digest, mint
 from qmio_jupyter.model.program import OCTETS, Program
@@ -180,6 +181,13 @@ def grant(name: str = "g-1") -> Grant:
         budget_s=60.0,
         created_ms=EPOCH_MS,
         expires_ms=EPOCH_MS + 1000,
+    )
+
+
+def job_secret(node: str = "n1", job_id: str = "7", check: bytes = b"c" * 32) -> JobSecret:
+    """Return what checks a job's proofs."""
+    return JobSecret(
+        cluster="c", job_id=job_id, node=node, uid=1000, check=check, address="10.0.0.1", handed_ms=EPOCH_MS
     )
 
 

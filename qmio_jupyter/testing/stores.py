@@ -24,6 +24,8 @@ from qmio_jupyter.core.records import (
     ForgottenIdDropped,
     ForgottenIdSaved,
     GrantSaved,
+    JobSecretDropped,
+    JobSecretSaved,
     KnownProgram,
     LiveState,
     ProgramDropped,
@@ -109,6 +111,7 @@ class StoreConformance:
             ProgramStored(tenant="physics/ana", program=ledgers.program("one"), stored_ms=5),
             SessionSaved(session=ledgers.session()),
             GrantSaved(grant=ledgers.grant()),
+            JobSecretSaved(secret=ledgers.job_secret()),
             BookingSaved(booking=ledgers.booking()),
             EnrolmentSaved(enrolment=ledgers.enrolment()),
             SnapshotSaved(snapshot=ledgers.snapshot("{}")),
@@ -146,6 +149,7 @@ class StoreConformance:
                 ),
                 sessions=(ledgers.session(),),
                 grants=(ledgers.grant(),),
+                job_secrets=(ledgers.job_secret(),),
                 bookings=(ledgers.booking(),),
                 enrolments=(ledgers.enrolment(),),
                 devices=(ledgers.device(),),
@@ -172,6 +176,7 @@ class StoreConformance:
             SessionSaved(session=ledgers.session("s-1")),
             SessionSaved(session=session),
             GrantSaved(grant=ledgers.grant()),
+            JobSecretSaved(secret=ledgers.job_secret()),
             BookingSaved(booking=ledgers.booking()),
             EnrolmentSaved(enrolment=ledgers.enrolment()),
             DeviceSaved(device=ledgers.device()),
@@ -181,6 +186,7 @@ class StoreConformance:
             store,
             SessionSaved(session=msgspec.structs.replace(ledgers.session("s-1"), closed_ms=7)),
             GrantSaved(grant=grant),
+            JobSecretSaved(secret=ledgers.job_secret(check=b"d" * 32)),
             BookingSaved(booking=booking),
             EnrolmentSaved(enrolment=enrolment),
             DeviceSaved(device=device),
@@ -188,6 +194,7 @@ class StoreConformance:
         assert store.load_live() == LiveState(
             sessions=(session,),
             grants=(grant,),
+            job_secrets=(ledgers.job_secret(check=b"d" * 32),),
             bookings=(booking,),
             enrolments=(enrolment,),
             devices=(device,),
@@ -199,6 +206,15 @@ class StoreConformance:
         commit(store, EnrolmentSaved(enrolment=ledgers.enrolment("1" * 64)))
         commit(store, EnrolmentDropped(key="1" * 64), EnrolmentDropped(key="2" * 64))
         assert store.load_live().enrolments == ()
+
+    def test_a_job_on_a_node_has_one_secret_or_none(self, store: TaskStore) -> None:
+        """Dropping one, or one that is not there, leaves those of the job's other nodes and of other jobs."""
+        for node, job_id in (("n1", "7"), ("n2", "7"), ("n1", "8")):
+            commit(store, JobSecretSaved(secret=ledgers.job_secret(node, job_id)))
+        gone = JobSecretDropped(cluster="c", job_id="7", node="n1")
+        commit(store, gone, gone, JobSecretDropped(cluster="d", job_id="8", node="n1"))
+        left = [(secret.node, secret.job_id) for secret in store.load_live().job_secrets]
+        assert left == [("n2", "7"), ("n1", "8")]
 
     def test_programs_belong_to_a_tenant(self, store: TaskStore) -> None:
         """Another tenant's is not found; storing again is harmless; dropping takes one tenant's only."""
@@ -371,6 +387,7 @@ class StoreConformance:
             ProgramStored(tenant="physics/ana", program=ledgers.program("one"), stored_ms=1),
             ProgramStored(tenant="physics/ana", program=ledgers.program("two"), stored_ms=1),
             SessionSaved(session=ledgers.session()),
+            JobSecretSaved(secret=ledgers.job_secret()),
             ForgottenIdSaved(forgotten=ForgottenId(task_id=ledgers.task_id(9), forgotten_ms=1)),
         )
         before = store.load_live()
@@ -389,6 +406,8 @@ class StoreConformance:
                     ProgramDropped(tenant="physics/ana", digest=ledgers.program("one").digest),
                     SessionSaved(session=msgspec.structs.replace(ledgers.session(), closed_ms=1)),
                     GrantSaved(grant=ledgers.grant()),
+                    JobSecretSaved(secret=ledgers.job_secret("n2")),
+                    JobSecretDropped(cluster="c", job_id="7", node="n1"),
                     BookingSaved(booking=ledgers.booking()),
                     EnrolmentDropped(key="1" * 64),
                     SnapshotSaved(snapshot=ledgers.snapshot("{}")),

@@ -109,6 +109,8 @@ class SessionNonce(_Message, frozen=True, kw_only=True, tag="session.nonce"):
     server_key: str
     #: The gateway's uid: who alone is to be able to read the credential.
     uid: Whole | None = None
+    #: What it takes: ``munge``, a credential of MUNGE's; ``secret``, a proof with the secret of the job.
+    proofs: tuple[str, ...] = ("munge",)
 
 
 class SessionOpen(_Message, frozen=True, kw_only=True, tag="session.open"):
@@ -120,6 +122,8 @@ class SessionOpen(_Message, frozen=True, kw_only=True, tag="session.open"):
     grant_id: GrantId | None = None
     #: How often the job was put back into the queue, as its programs know it: an older answer of Slurm is not used.
     restarts: Whole = 0
+    #: The node whose prolog handed the job the secret that `credential` was made with; empty: it is MUNGE's.
+    node: str = ""
 
 
 class SessionShow(_Message, frozen=True, kw_only=True, tag="session.show"):
@@ -134,6 +138,28 @@ class SessionState(_Message, frozen=True, kw_only=True, tag="session.state"):
     """The session as the gateway knows it."""
 
     session: Session
+
+
+class AllocationAdmit(_Message, frozen=True, kw_only=True, tag="allocation.admit"):
+    """Node: its prolog has handed a secret to a Slurm job of `uid`. Reply: `Done`."""
+
+    cluster: str
+    #: The job's own id, also of an array's task or a heterogeneous job's component.
+    job_id: str
+    #: The node's name.
+    node: str
+    uid: Whole
+    #: A hash of the secret: with it a proof is checked, and none can be made.
+    check: bytes
+
+
+class AllocationEnd(_Message, frozen=True, kw_only=True, tag="allocation.end"):
+    """Node: the Slurm job's epilog runs; its sessions end now. Reply: `Done`."""
+
+    cluster: str
+    job_id: str
+    #: The node whose secret is forgotten; empty: all of the job's.
+    node: str = ""
 
 
 class GrantCreate(_Message, frozen=True, kw_only=True, tag="grant.create"):
@@ -558,6 +584,8 @@ Message = (
     | SessionShow
     | SessionClose
     | SessionState
+    | AllocationAdmit
+    | AllocationEnd
     | GrantCreate
     | GrantBind
     | GrantRevoke

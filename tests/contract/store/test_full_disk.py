@@ -126,7 +126,8 @@ def test_a_disk_that_is_really_full(small_disk: Path) -> None:
         check_whole(store, accepted)
         # No room yet: `resume` does not help by itself.
         store.resume()
-        blob = ledgers.program("z" * 40_000)
+        # As large as the one that did not fit, and what was written beside it.
+        blob = ledgers.program("z" * 100_000)
         refused(store.commit([ProgramStored(tenant="physics/ana", program=blob, stored_ms=1)]))
         ballast.unlink()
         refused(store.commit([ProgramStored(tenant="physics/ana", program=blob, stored_ms=1)]))

@@ -403,7 +403,7 @@ def test_a_key_or_credential_off_the_jobs_nodes_opens_nothing(site: Site, door: 
     code, message = refusal(door().prove(str(job_id), elsewhere))
     assert (code, message) == (
         "auth.credential",
-        f"the credential was made on 127.0.0.9, no node of job {job_id}",
+        f"the proof was made on 127.0.0.9, no node of job {job_id}",
     )
     # The file itself, copied to another host: the same link from there is a stranger's.
     keys = read_keys(site.key_file(job_id))

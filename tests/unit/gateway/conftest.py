@@ -24,8 +24,9 @@ from qmio_jupyter.wire.codec import attach
 
 T0 = 1_700_000_000_000
 SERVER = digest(b"server")
-ANA, BEN, AGENT, OPERATOR, MONITOR, ISSUER, STRANGER = (
-    digest(name) for name in (b"ana", b"ben", b"agent", b"operator", b"monitor", b"issuer", b"stranger")
+ANA, BEN, AGENT, OPERATOR, MONITOR, ISSUER, NODE, STRANGER = (
+    digest(name)
+    for name in (b"ana", b"ben", b"agent", b"operator", b"monitor", b"issuer", b"root of a node", b"stranger")
 )
 ENROLLED = (
     Enrolment(key=ANA, role=Role.USER, uid=1001, tenant="physics/ana"),
@@ -34,6 +35,7 @@ ENROLLED = (
     Enrolment(key=OPERATOR, role=Role.OPERATOR),
     Enrolment(key=MONITOR, role=Role.MONITOR),
     Enrolment(key=ISSUER, role=Role.ISSUER),
+    Enrolment(key=NODE, role=Role.NODE),
 )
 PROGRAM = Program(digest=digest(b"OPENQASM 3.0;"), media_type=QASM3, data=b"OPENQASM 3.0;")
 
@@ -191,6 +193,7 @@ def keys():
         operator: str = OPERATOR
         monitor: str = MONITOR
         issuer: str = ISSUER
+        node: str = NODE
         stranger: str = STRANGER
 
     return Keys()

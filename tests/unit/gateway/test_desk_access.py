@@ -25,6 +25,7 @@ KEY_OF = {
     Role.AGENT: "agent",
     Role.OPERATOR: "operator",
     Role.MONITOR: "monitor",
+    Role.NODE: "node",
 }
 
 
@@ -78,7 +79,7 @@ def test_hello_opens_a_session(counter, keys):
 
 
 def test_hello_of_the_others_opens_none(counter, keys):
-    for name in ("agent", "operator", "monitor", "issuer", "stranger"):
+    for name in ("agent", "operator", "monitor", "issuer", "node", "stranger"):
         assert counter.hello(1, getattr(keys, name)).session is None
     assert counter.hello(1, keys.stranger).role is Role.NONE
 

@@ -337,11 +337,15 @@ def test_licences_and_grants_that_share_no_device_open_nothing(prover, counter, 
     assert grants["g"].job_id == "", "a refusal binds nothing"
 
 
-@pytest.mark.parametrize("role", ["issuer", "agent", "operator", "monitor"])
+@pytest.mark.parametrize("role", ["issuer", "agent", "operator", "monitor", "node"])
 def test_no_other_roles_key_opens_a_session_or_does_a_users_work(prover, keys, role):
     """The hub's own key, stolen: it promises, and that is all."""
     key = getattr(keys, role)
-    for body in (m.SessionChallenge(), OPEN, m.TaskList() if role in ("issuer", "agent") else m.ProgramPut()):
+    for body in (
+        m.SessionChallenge(),
+        OPEN,
+        m.TaskList() if role in ("issuer", "agent", "node") else m.ProgramPut(),
+    ):
         assert prover.code(body, key, connection=8) == "auth.role"
 
 
@@ -380,6 +384,9 @@ class FakeVerifier:
 
     def ended(self, runs):
         return ()
+
+    def has_ended(self, cluster, job_id):
+        raise AssertionError("no epilog ran")
 
 
 def test_looking_into_a_proof_asks_munge_then_slurm():

@@ -45,6 +45,7 @@ BY_ROLE = {
         "key.enrol",
         "key.revoke",
     },
+    Role.NODE: {"hello", "ping", "allocation.admit", "allocation.end"},
     Role.MONITOR: {
         "hello", "ping", "booking.list", "task.show", "task.watch", "task.list", "device.list", "device.show",
         "snapshot.get", "gateway.show",
@@ -71,7 +72,9 @@ def test_a_stranger_may_only_greet_and_prove_itself():
 
 
 def test_a_monitor_changes_nothing():
-    changing = re.compile(r"create|bind|revoke|cancel|put|submit|forget|stop|enrol|close|open|claim|announce")
+    changing = re.compile(
+        r"create|bind|revoke|cancel|put|submit|forget|stop|enrol|close|open|claim|announce|admit|end$"
+    )
     assert not [tag for tag in BY_ROLE[Role.MONITOR] if changing.search(tag)]
 
 

@@ -116,6 +116,35 @@ def test_an_unknown_job_is_unknown_only_after_a_new_question(world: World, verif
     assert world.asked == asked + 1
 
 
+def test_after_a_jobs_epilog_no_older_answer_is_used(world: World, verifier: SlurmVerifier) -> None:
+    """Slurm said a moment ago that the job runs: a key copied from it is not let in on that."""
+    assert verifier.facts("east", "7")[0].running
+    verifier.has_ended("east", "7")
+    world.jobs = [replace(JOB, state="COMPLETING")]
+    asked = world.asked
+    assert [facts.running for facts in verifier.facts("east", "7")] == [False]
+    assert world.asked == asked + 1
+    # Nor under its leader's name.
+    world.jobs = [
+        replace(JOB, job_id=6, het_job_id=6, het_offset=0),
+        replace(JOB, het_job_id=6, het_offset=1),
+    ]
+    assert len(verifier.facts("east", "6")) == 2
+    verifier.has_ended("east", "7")
+    assert [facts.job_id for facts in verifier.facts("east", "6")] == ["6"]
+
+
+def test_the_epilog_of_another_clusters_job_or_of_none_changes_nothing(
+    world: World, verifier: SlurmVerifier
+) -> None:
+    assert verifier.facts("east", "7")[0].running
+    for cluster, job_id in (("west", "7"), ("east", "8"), ("east", ""), ("east", "x")):
+        verifier.has_ended(cluster, job_id)
+    asked = world.asked
+    assert verifier.facts("east", "7")[0].running
+    assert world.asked == asked
+
+
 def test_silence_is_an_error_never_an_answer(world: World, verifier: SlurmVerifier) -> None:
     world.error = unreachable("squeue", "down")
     with pytest.raises(SlurmError) as failed:
