@@ -28,6 +28,8 @@ COMMANDS = {
     "devices": "devices",
     "doctor": "doctor",
     "lab": "lab",
+    "prolog": "prolog",
+    "epilog": "epilog",
 }
 
 
@@ -120,8 +122,9 @@ def _end(line: str, code: Exit) -> NoReturn:
 def main() -> None:
     """Quantum programs from the terminal, through the same gateway as the notebook.
 
-    Every command takes --json. Exit codes: 0 done, 1 error, 2 usage or configuration, 3 the task failed, 4
-    the task was cancelled, 5 a deadline passed, 6 no gateway, 130 interrupted.
+    Every command takes --json, but those that run, or are run by, another program (lab, prolog, epilog). Exit
+    codes: 0 done, 1 error, 2 usage or configuration, 3 the task failed, 4 the task was cancelled, 5 a deadline
+    passed, 6 no gateway, 130 interrupted.
     """
 
 

@@ -9,6 +9,8 @@ import subprocess
 import time
 from pathlib import Path
 
+from qmio_jupyter.auth.job_files import JobFile
+from qmio_jupyter.auth.job_secrets import prove
 from qmio_jupyter.auth.keys import new_keys, raw_key
 from qmio_jupyter.auth.transcript import digest
 from qmio_jupyter.config.settings import GatewayAddress
@@ -103,6 +105,14 @@ class Door:
         payload = self.payload(self.nonce(), job_id, **changes)
         made = credential(payload, socket, user=user, only_for=os.geteuid())
         return self.ask(m.SessionOpen(cluster=self.cluster, job_id=job_id, credential=made))
+
+    def prove_with(self, handed: JobFile, **changes: object) -> m.Message:
+        """Open a session with the secret of a job, with `changes` to the transcript that the proof is for."""
+        payload = self.payload(self.nonce(), handed.job_id, **changes)
+        credential = prove(handed.secret, payload)
+        return self.ask(
+            m.SessionOpen(cluster=self.cluster, job_id=handed.job_id, node=handed.node, credential=credential)
+        )
 
     def close(self) -> None:
         """End the link."""

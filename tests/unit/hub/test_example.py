@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import configparser
+import importlib
+import os
+import shlex
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -36,7 +39,22 @@ def test_the_hubs_configuration() -> None:
 def test_the_gateways_configuration() -> None:
     found = parse((EXAMPLE / "gateway" / "config.toml").read_bytes()).gateway
     assert (found.verifier, found.embedded) == ("slurm", False)
-    assert [one.role for one in found.keys] == ["issuer"]
+    assert [one.role for one in found.keys] == ["node", "issuer"]
+
+
+def test_the_nodes_configuration_is_what_its_scripts_name() -> None:
+    (address,) = parse((EXAMPLE / "node" / "node.toml").read_bytes()).client.gateways
+    assert address.key_file == "/etc/qmio/node.key"
+    for name in ("prolog", "epilog"):
+        script = EXAMPLE / "slurm" / name
+        lines = script.read_text().splitlines()
+        assert os.access(script, os.X_OK)
+        assert "export QMIO_CONFIG=/etc/qmio/node.toml" in lines
+        assert lines[-1] == "exit 0"
+        (run,) = [line for line in lines if line.startswith("/opt/qmio/bin/jupyter-qmio")]
+        command = importlib.import_module(f"qmio_jupyter.cli.{name}").command
+        assert shlex.split(run)[1] == name
+        command.make_context(name, shlex.split(run)[2:])
 
 
 @pytest.mark.parametrize("path", sorted(EXAMPLE.glob("systemd/*.service")), ids=lambda path: path.name)
