@@ -387,8 +387,6 @@ class Hub:
     def kernel(self, user: str, name: str = "python3") -> Iterator[Kernel]:
         """Have a kernel of the user's server for a while."""
         ident = self.server_api(user, "kernels", "POST", {"name": name})["id"]
-        made = Kernel(f"ws://127.0.0.1:{self.port}/user/{user}/api/kernels/{ident}/channels", self.token)
-        ident = self.server_api(user, "kernels", "POST", {"name": "python3"})["id"]
         made = Kernel(
             f"ws{self.url.removeprefix('http')}/user/{user}/api/kernels/{ident}/channels", self.token
         )
