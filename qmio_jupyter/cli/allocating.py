@@ -22,8 +22,8 @@ from qmio_jupyter.errors import QmioError
 
 F = TypeVar("F", bound=Callable[..., Any])
 
-#: Of the deadline, what is kept back for closing the link and writing the log.
-_SPARE = 0.2
+#: Seconds of the deadline that are kept back for closing the link and writing the log, if it has twice as many.
+_SPARE_S = 1.5
 
 deadline_option = click.option(
     "--deadline",
@@ -73,7 +73,7 @@ def carry_out(what: str, work: Callable[[float], str], *, deadline_s: float, log
     watchdog.daemon = True
     watchdog.start()
     try:
-        line, level = work(deadline_s * (1 - _SPARE)), syslog.LOG_INFO
+        line, level = work(max(deadline_s / 2, deadline_s - _SPARE_S)), syslog.LOG_INFO
     except QmioError as error:
         line, level = error.one_line(), syslog.LOG_WARNING
     except Exception as error:  # noqa: BLE001 - a defect of ours drains no node either

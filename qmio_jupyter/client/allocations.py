@@ -5,7 +5,7 @@ The secret is made here, written for the job's user and for nobody else, and nev
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import msgspec
@@ -73,12 +73,8 @@ def begin(here: Here, settings: ClientSettings, directory: Path, *, within_s: fl
     body = AllocationAdmit(
         cluster=here.cluster, job_id=here.job_id, node=here.node, uid=here.uid, check=check_of(secret)
     )
-    try:
-        _tell(body, settings, within_s)
-    except BaseException:
-        # What nobody can check is better not there: who looks for it hears the reason.
-        path.unlink(missing_ok=True)
-        raise
+    # What nobody can check is better not there: who looks for it hears the reason.
+    _tell(body, settings, within_s, if_not=lambda: path.unlink(missing_ok=True))
 
 
 def end(here: Here, settings: ClientSettings, directory: Path, *, within_s: float) -> None:
@@ -94,9 +90,19 @@ def end(here: Here, settings: ClientSettings, directory: Path, *, within_s: floa
     _tell(AllocationEnd(cluster=here.cluster, job_id=here.job_id, node=here.node), settings, within_s)
 
 
-def _tell(body: AllocationAdmit | AllocationEnd, settings: ClientSettings, within_s: float) -> None:
+def _tell(
+    body: AllocationAdmit | AllocationEnd,
+    settings: ClientSettings,
+    within_s: float,
+    *,
+    if_not: Callable[[], None] = lambda: None,
+) -> None:
     client = Client(settings=settings, start=False)
     try:
         client.run(flows.one(body, Done), within_s)
+    except BaseException:
+        # Before the link is closed, which takes its time where nobody is at the other end.
+        if_not()
+        raise
     finally:
         client.close()

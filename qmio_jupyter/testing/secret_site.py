@@ -6,7 +6,9 @@ Slurm's own daemons have a MUNGE among themselves, which no job and no gateway i
 from __future__ import annotations
 
 import json
+import os
 import sqlite3
+import subprocess
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -52,18 +54,33 @@ class SecretSite:
         self.gateway = centre.address()
         self._doors: list[Door] = []
 
-    def submit(self, command: str, **changes: Any) -> int:
-        """Submit a script as the user, who has nothing of MUNGE's."""
-        environ = self.cluster.environ | {
+    @property
+    def environ(self) -> dict[str, str]:
+        """What a job is given: nothing of MUNGE's."""
+        return self.cluster.environ | {
             "PATH": "/usr/bin:/bin", "HOME": str(self.root), "QMIO_GATEWAY": self.gateway.endpoint,
             "QMIO_GATEWAY_KEY": self.gateway.server_key, "QMIO_DEVICE": "echo",
             "QMIO_JOB_SECRETS": str(self.files.directory),
         }  # fmt: skip
+
+    def submit_plain(self, *components: list[str]) -> int:
+        """Submit with the real sbatch: each component's arguments, of a heterogeneous job if there are several."""
+        argv = ["/usr/bin/sbatch", "--parsable", f"--output={self.root}/%j.out", f"--chdir={self.root}"]
+        if os.geteuid() == 0:
+            argv = ["/usr/sbin/runuser", "-u", self.user, "--", *argv]
+        for number, component in enumerate(components):
+            argv += [":"] if number else []
+            argv += component
+        done = subprocess.run(argv, env=self.environ, capture_output=True, text=True, check=True)
+        return int(done.stdout.partition(";")[0])
+
+    def submit(self, command: str, **changes: Any) -> int:
+        """Submit a script as the user, who has nothing of MUNGE's."""
         request = JobRequest(
             name="job", output=str(self.root / "%j.out"), directory=str(self.root), memory_mb=100, **changes
         )
         script = f"#!/bin/sh\nunset QMIO_MUNGE_SOCKET\n{command}\n".encode()
-        return self.slurm.submit(script, request, user=self.user, environ=environ).job_id
+        return self.slurm.submit(script, request, user=self.user, environ=self.environ).job_id
 
     def told(self, job_id: int, count: int = 1) -> list[dict[str, Any]]:
         """Return what `count` programs of a job print of their sessions."""
@@ -81,10 +98,25 @@ class SecretSite:
             raise AssertionError(f"{error}: {said}; {self.files.lines()}; {self.centre.log()}") from None
         return found
 
-    def stays(self) -> tuple[int, dict[str, Any]]:
+    def stays(self, **changes: Any) -> tuple[int, dict[str, Any]]:
         """Return a job that has a session and keeps it."""
-        job_id = self.submit(f"exec {self.python} - <<'PROGRAM'\n{SHOW}\nPROGRAM")
+        job_id = self.submit(f"exec {self.python} - <<'PROGRAM'\n{SHOW}\nPROGRAM", **changes)
         return job_id, self.told(job_id)[0]
+
+    def said(self, job_id: int) -> str:
+        """Return what a job has written."""
+        out = self.root / f"{job_id}.out"
+        return out.read_text() if out.exists() else ""
+
+    def wait_gone(self, job_id: int) -> None:
+        """Wait until a job has left its nodes, and they are as they were before."""
+        until(
+            lambda: not any(job.nodes for job in self.slurm.job(job_id)), f"job {job_id} is gone", seconds=60
+        )
+        states = {node.name: (node.state, node.reason) for node in self.slurm.nodes()}
+        assert all(state in {("idle", ""), ("mixed", ""), ("allocated", "")} for state in states.values()), (
+            states
+        )
 
     def door(self, node: str, keys: KeyPair | None = None) -> Door:
         """Return somebody at the gateway's door who is on a node."""
@@ -168,10 +200,10 @@ def secret_site(user: str, *, interval_s: float = 1.0, **options: Any) -> Iterat
             more = (
                 f'log_level = "debug"\nverifier = "slurm"\n[gateway.slurm]\nconfig = "{cluster.conf}"\n'
                 f'munge_socket = "/nowhere/munge.sock"\nproofs = ["secret"]\ninterval_s = {interval_s}\n'
-                f'squeue = "{squeue}"\n'
+                f'squeue = "{squeue}"\ncontrollers = ["127.0.0.1"]\n'
             )
             centre = Centre(root / "centre", agents=ECHO + files.gateway_keys, more=more).start()
-            files.aim(centre.address(), cluster.addresses)
+            files.aim(centre.address(), {**cluster.addresses, "controller": "127.0.0.1"})
             site = SecretSite(cluster, centre, files, root / "user", user)
             try:
                 yield site
