@@ -7,12 +7,13 @@ import ssl
 from secrets import token_bytes
 
 import msgspec
-from tornado.httpclient import AsyncHTTPClient, HTTPError
+from tornado.simple_httpclient import SimpleAsyncHTTPClient
 
 from qmio_jupyter.auth.presence import NONCE_BYTES, presence
 
-#: Seconds an answer may take.
+#: Seconds an answer may take, and bytes it may have: whoever answers is not known yet.
 ANSWER_S = 2.0
+MOST_BYTES = 4096
 
 
 class _Answer(msgspec.Struct):
@@ -32,8 +33,11 @@ async def is_present(base_url: str, token: str, context: ssl.SSLContext | None =
         The hub's, with internal TLS.
     """
     nonce = token_bytes(NONCE_BYTES)
+    client = SimpleAsyncHTTPClient(
+        force_instance=True, max_body_size=MOST_BYTES, max_header_size=4 * MOST_BYTES, max_buffer_size=65_536
+    )
     try:
-        reply = await AsyncHTTPClient().fetch(
+        reply = await client.fetch(
             f"{base_url}qmio_jupyter/api/presence/{nonce.hex()}",
             ssl_options=context,
             connect_timeout=ANSWER_S,
@@ -41,6 +45,8 @@ async def is_present(base_url: str, token: str, context: ssl.SSLContext | None =
             follow_redirects=False,
         )
         found = msgspec.json.decode(reply.body, type=_Answer).proof
-    except (HTTPError, OSError, TimeoutError, ValueError):
+    except Exception:  # noqa: BLE001 - whatever a stranger answers, it is not ours
         return False
+    finally:
+        client.close()
     return hmac.compare_digest(found.encode(), presence(token, nonce).encode())

@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 from jupyterhub.spawner import Spawner
+from jupyterhub.utils import make_ssl_context
 from sqlalchemy.orm import object_session
 from tornado import web
 from traitlets import (
@@ -48,6 +49,7 @@ from qmio_jupyter.hub.offer import Limits, Offer, Profile
 from qmio_jupyter.hub.offering import offer_of
 from qmio_jupyter.hub.office import Office
 from qmio_jupyter.hub.ports import ports_of
+from qmio_jupyter.hub.presence import is_present
 from qmio_jupyter.hub.saga import Saga
 from qmio_jupyter.hub.starting import Start, goes_on
 from qmio_jupyter.hub.waiting import line, page, percent
@@ -356,6 +358,7 @@ class QmioSpawner(Spawner):  # type: ignore[misc]
             account,
             tenant,
             self._written,
+            self._is_ours,
             token=self.api_token,
             secrets=secret if self.seal else None,
             munge_socket=self.munge_socket,
@@ -374,6 +377,18 @@ class QmioSpawner(Spawner):  # type: ignore[misc]
         session = object_session(self.orm_spawner)
         if session is not None:
             session.commit()
+
+    async def _is_ours(self, address: str, port: int) -> bool:
+        """Return whether who listens there is this server: a port of a shared node may be somebody else's."""
+        settings = self.user.settings
+        context = make_ssl_context(
+            settings.get("internal_ssl_key"),
+            settings.get("internal_ssl_cert"),
+            cafile=settings.get("internal_ssl_ca"),
+        )
+        host = f"[{address}]" if ":" in address else address
+        base = f"{'http' if context is None else 'https'}://{host}:{port}{self.server.base_url}"
+        return await is_present(base, self.api_token, context)
 
     async def progress(self) -> AsyncGenerator[dict[str, Any], None]:
         """Tell a waiting user where her start stands, whenever that changes."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -52,6 +52,8 @@ class Start:
         Who is charged at the gateway, ``account/user``.
     on_write : callable
         Called with the saga whenever it is written down, for the hub's own database.
+    is_ours : callable
+        Finds out whether who listens at an address and port is this start's server, and no other.
     token : str
         The server's API token.
     secrets : mapping, optional
@@ -74,6 +76,7 @@ class Start:
         account: Account,
         tenant: str,
         on_write: Callable[[Saga], None],
+        is_ours: Callable[[str, int], Awaitable[bool]],
         token: str = "",
         secrets: Mapping[str, str] | None = None,
         munge_socket: str = "",
@@ -81,6 +84,7 @@ class Start:
         ports: Sequence[int] = (),
         server_s: float = 120.0,
     ) -> None:
+        self._is_ours = is_ours
         self._server_s = server_s
         #: Ports its server may listen at; empty: any.
         self.ports = ports
@@ -149,14 +153,14 @@ class Start:
         return self.saga.address, self.saga.port
 
     async def _until_it_answers(self) -> None:
-        """Wait until the server accepts connections; its job may end before it does."""
+        """Wait until the server accepts connections, and shows that it is ours; its job may end before it does."""
         began_s = looked_s = self.office.cluster.now_s()
-        while not await _accepts(self.saga.address, self.saga.port):
+        address, port = self.saga.address, self.saga.port
+        while not (await _accepts(address, port) and await self._is_ours(address, port)):
             self._heed_failure()
             if self.office.cluster.now_s() - began_s > self._server_s:
-                where = f"{self.saga.address}:{self.saga.port}"
                 raise HubError(
-                    f"the server on node {self.saga.node} does not answer at {where}",
+                    f"the server on node {self.saga.node} does not answer at {address}:{port}",
                     code="hub.server",
                     hint="See its log, ~/.local/state/qmio/server.log; a firewall may be between it and the hub.",
                 )

@@ -20,10 +20,12 @@ TOKEN = secrets.token_hex(16)
 
 
 class Thief(BaseHTTPRequestHandler):
-    """Answers everything with what looks right."""
+    """Answers everything with what looks right, or with what might break who asks."""
 
     def do_GET(self) -> None:
-        body = b'{"proof": "%s"}' % self.path.rpartition("/")[2].encode()
+        asked = self.path.rpartition("/")[2].encode()
+        answers = {"right": b'{"proof": "%s"}' % asked, "large": b" " * 10**7, "odd": b'{"proof": "\xff"}'}
+        body = answers[self.path.split("/")[2]]
         self.send_response(200)
         self.send_header("Content-Length", str(len(body)))
         self.end_headers()
@@ -39,7 +41,7 @@ def thief() -> Iterator[str]:
     server = HTTPServer(("127.0.0.1", 0), Thief)
     thread = threading.Thread(target=server.serve_forever, args=(0.05,))
     thread.start()
-    yield f"http://127.0.0.1:{server.server_port}/user/ana/"
+    yield f"http://127.0.0.1:{server.server_port}/user/"
     server.shutdown()
     thread.join()
     server.server_close()
@@ -55,7 +57,7 @@ def test_only_the_server_that_has_the_token_is_hers(home: Home, serve: Any, thie
     url = f"http://127.0.0.1:{server.port}/user/ana/"
     assert is_hers(url)
     assert not is_hers(url, secrets.token_hex(16))
-    assert not is_hers(thief)
+    assert not any(is_hers(f"{thief}{kind}/") for kind in ("right", "large", "odd"))
     shown = server.ask("GET", f"qmio_jupyter/api/presence/{'0' * 64}", token=None)
     assert TOKEN not in str(shown)
     server.stop()
