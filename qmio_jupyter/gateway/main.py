@@ -7,6 +7,7 @@ import contextlib
 import fcntl
 import os
 import pwd
+import resource
 import signal
 from collections.abc import Iterator
 from functools import partial
@@ -26,6 +27,7 @@ from qmio_jupyter.core.config import CoreConfig
 from qmio_jupyter.core.core import Core
 from qmio_jupyter.core.records import LiveState
 from qmio_jupyter.errors import GatewayError, QmioError
+from qmio_jupyter.gateway import notify
 from qmio_jupyter.gateway.caller import Identity
 from qmio_jupyter.gateway.clock import GatewayClock
 from qmio_jupyter.gateway.desk import Desk
@@ -39,7 +41,6 @@ from qmio_jupyter.model.access import Enrolment, Role
 from qmio_jupyter.model.ids import mint
 from qmio_jupyter.model.keys import KeyPair
 from qmio_jupyter.ports import TaskStore
-from qmio_jupyter.private_files import leave_no_core_file
 from qmio_jupyter.slurm.adapter import Slurm
 from qmio_jupyter.slurm.cache import JobCache
 from qmio_jupyter.slurm.commands import SlurmCommands
@@ -74,7 +75,7 @@ def run(settings: GatewaySettings, places: Places) -> int:
         try:
             raise_nofile()
             # Nothing of the keys in memory reaches a disk through a core file, its agents' ones included.
-            leave_no_core_file(for_good=True)
+            resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
             store = SqliteStore(places.ledger)
             try:
                 asyncio.run(_serve(settings, places, store, clock, log))
@@ -283,6 +284,7 @@ async def _serve(
             log.event(
                 "listening", endpoint=router.endpoint, epoch=desk.core.epoch, pid=os.getpid(), devices=devices
             )
+            notify.ready()
             supervisor.start()
             try:
                 await service.run(before_flush=supervisor.stop)
