@@ -27,6 +27,7 @@ COMMANDS = {
     "result": "result",
     "devices": "devices",
     "doctor": "doctor",
+    "key": "key",
     "lab": "lab",
     "prolog": "prolog",
     "epilog": "epilog",
