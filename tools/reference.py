@@ -231,6 +231,22 @@ def server() -> Iterator[str]:
     yield ""
 
 
+def site_checks() -> Iterator[str]:
+    """The checks of ``jupyter qmio doctor --site``."""
+    from qmio_jupyter.cli.site.findings import CHECKS
+
+    yield "# Checks of `jupyter qmio doctor --site`\n"
+    yield (
+        "How each ends: `ok`, `wrong`, or `could not ask`. Exit status 0 if all are ok, 1 if one is wrong, 6 if none "
+        "is but one could not be asked. Those of nodes need `--job`; a part that is not on this host is not looked "
+        "at.\n"
+    )
+    yield "| code | what is checked |\n|---|---|"
+    for code, title in CHECKS.items():
+        yield f"| `{code}` | {title} |"
+    yield ""
+
+
 REFERENCE: dict[str, Callable[[], Iterator[str]]] = {
     "errors.md": errors,
     "task-states.md": task_states,
@@ -240,6 +256,7 @@ REFERENCE: dict[str, Callable[[], Iterator[str]]] = {
     "cli.md": cli,
     "magics.md": magics,
     "server.md": server,
+    "site-checks.md": site_checks,
 }
 
 

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import platform
+import pwd
 import time
 from collections.abc import Callable, Iterator
 from importlib import import_module, metadata
-from typing import TypeVar
+from pathlib import Path
+from typing import Any, TypeVar
 
 import click
 import msgspec
 import zmq
+from click.core import ParameterSource
 
 from qmio_jupyter._version import __version__
 from qmio_jupyter.cli.exits import Exit
@@ -37,6 +40,10 @@ _PACKAGES = (
 #: A clock that differs by more than this makes times confusing.
 _SKEW_S = 2.0
 _PING_S = 5.0
+#: Where a centre's files are, as docs/how-to/install-at-a-centre puts them.
+HUB_CONFIG = "/etc/jupyterhub/jupyterhub_config.py"
+GATEWAY_CONFIG = "/etc/qmio/config.toml"
+GATEWAY_HOME = "/var/lib/qmio"
 
 
 _T = TypeVar("_T")
@@ -53,11 +60,39 @@ class Check(msgspec.Struct, frozen=True, kw_only=True):
 
 @click.command()
 @json_option
-def command(as_json: bool) -> int:
+@click.option(
+    "--site", "is_site", is_flag=True, help="Check a centre's hub, gateway, Slurm and nodes from this host."
+)
+@click.option(
+    "--job", "with_job", is_flag=True, help="With --site: run a short job, for what only a node can tell."
+)
+@click.option(
+    "--user", default="", metavar="NAME", help="A user of the hub: what is tried for one is tried for her."
+)
+@click.option("--hub-config", default=HUB_CONFIG, metavar="FILE", show_default=True)
+@click.option(
+    "--hub-user", default="", metavar="NAME", help="Who the hub runs as (jupyterhub, where there is one)."
+)
+@click.option("--gateway-config", default=GATEWAY_CONFIG, metavar="FILE", show_default=True)
+@click.option(
+    "--gateway-home", default=GATEWAY_HOME, metavar="DIRECTORY", help="Its QMIO_HOME.", show_default=True
+)
+@click.option(
+    "--gateway-user", default="", metavar="NAME", help="Who the gateway runs as (qmio, where there is one)."
+)
+@click.option("--partition", default="", metavar="NAME", help="Partition of the job.")
+@click.option("--device", default="", metavar="NAME", help="Device of the job.")
+def command(as_json: bool, is_site: bool, **site: Any) -> int:
     """Check the installation: versions, server extension, places, connection file, gateway, devices, clock.
 
     Starts and changes nothing. Exit code 1 if there is a problem.
+
+    With --site: check a centre's installation from this host, as root if you can, one line for each check: ok,
+    wrong, or could not ask; a stable code; what was found, and what to do. Exit code 1 if something is wrong, 6 if
+    nothing is but something could not be asked. Only --job starts something.
     """
+    if is_site:
+        return _site(as_json, **site)
     checks = list(examine())
     bad = any(check.verdict == "problem" for check in checks)
     if as_json:
@@ -69,6 +104,33 @@ def command(as_json: bool) -> int:
             if check.todo:
                 click.echo(f"{'':<8} {'':<{width}}  -> {check.todo}")
     return Exit.ERROR if bad else Exit.OK
+
+
+def _site(as_json: bool, *, hub_user: str, gateway_user: str, **named: Any) -> int:
+    from qmio_jupyter.cli.site.examine import Site, examine
+    from qmio_jupyter.cli.site.findings import exit_of
+
+    for name in ("hub_config", "gateway_config"):
+        # A default that is not there is on another host; what was named has to be there.
+        source = click.get_current_context().get_parameter_source(name)
+        if source is ParameterSource.DEFAULT and not Path(named[name]).exists():
+            named[name] = ""
+    site = Site(
+        hub_user=hub_user or _service("jupyterhub"), gateway_user=gateway_user or _service("qmio"), **named
+    )
+    findings = []
+    for finding in examine(site):
+        findings.append(finding)
+        if not as_json:
+            click.echo(finding.line())
+    if as_json:
+        emit({"ok": exit_of(findings) is Exit.OK, "checks": [plain(finding) for finding in findings]})
+    return exit_of(findings)
+
+
+def _service(name: str) -> str:
+    """Return a service's user if there is one, else an empty text: whoever asks."""
+    return name if any(one.pw_name == name for one in pwd.getpwall()) else ""
 
 
 def examine() -> Iterator[Check]:

@@ -147,6 +147,10 @@ class Slurm:
         """Return the cluster's name, as ``SLURM_CLUSTER_NAME`` has it in its jobs."""
         return cluster.parse_cluster_name(self._ask([self.commands.scontrol, "show", "config"]))
 
+    def configuration(self) -> dict[str, str]:
+        """Return the controller's configuration, by the keys of slurm.conf."""
+        return cluster.parse_configuration(self._ask([self.commands.scontrol, "show", "config"]))
+
     def partitions(self) -> tuple[Partition, ...]:
         """Return the partitions, hidden ones included."""
         return cluster.parse_partitions(

@@ -271,3 +271,13 @@ def parse_cluster_name(config: str) -> str:
     if match is None:
         raise unreadable("a configuration without ClusterName")
     return match[1]
+
+
+def parse_configuration(output: str) -> dict[str, str]:
+    """Return the keys of ``scontrol show config`` and their values; empty for what is not set."""
+    found = {}
+    for line in output.splitlines():
+        name, sign, value = line.partition("=")
+        if sign and name.strip() and not name.startswith((" ", "\t")):
+            found[name.strip()] = text_or_none(value.strip())
+    return found

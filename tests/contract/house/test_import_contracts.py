@@ -32,6 +32,7 @@ PLANTED = [
     ("Front doors know only the client", "server/handlers.py", "import qmio_jupyter.gateway.desk"),
     ("Front doors know only the client", "hub/check.py", "import qmio_jupyter.gateway.desk"),
     ("What the hub decides is pure", "hub/saga.py", "import asyncio"),
+    ("What the site's doctor judges is pure", "cli/site/judge_slurm.py", "import subprocess"),
     ("Imports go down the stairs only", "hub/form.py", "import qmio_jupyter.server.link"),
     ("The client carries no server parts", "client/protocol.py", "import sqlite3"),
     ("The client carries no server parts", "client/protocol.py", "import qiskit"),
