@@ -17,14 +17,14 @@ c.QmioSpawner.gateways = [
     {
         "endpoint": "tcp://10.0.0.5:7711",
         "server_key": "rq:rM>}U?@Lns47E1%kR.o@n%FcmmsL/@{H8]yf7",
-        "key_file": "/etc/qmio/hub.key",
+        "key_file": "/var/lib/jupyterhub/hub.key",
     }
 ]
 c.QmioSpawner.python = "/opt/qmio/bin/python"
 c.QmioSpawner.journal = "/var/lib/jupyterhub/qmio"
 c.QmioSpawner.exec_prefix = ["/usr/bin/sudo", "-n", "-E", "-u", "{user}", "--"]
 c.QmioSpawner.server_ports = "50000-50999"  # open to hub and proxy on the nodes
-c.QmioSpawner.has_accounts = True
+c.QmioSpawner.has_accounts = False  # True with slurmdbd: offers users their accounts and QOS
 c.QmioSpawner.limits = {"cores": 2, "memory_mib": 4096, "walltime_min": 120, "most_walltime_min": 480}
 c.QmioSpawner.profiles = [
     {

@@ -28,7 +28,7 @@ from qmio_jupyter.config.places import node_local, private_directory
 from qmio_jupyter.config.qrmi import exported
 from qmio_jupyter.errors import HubError, QmioError
 from qmio_jupyter.hub.ports import ports_of
-from qmio_jupyter.private_files import leave_no_core_file, write_private
+from qmio_jupyter.private_files import write_private
 
 #: Seconds for which a hub that does not answer is asked again: it may be restarting.
 HUB_S = 90.0
@@ -251,8 +251,6 @@ def write_to_log(environ: Mapping[str, str]) -> None:
 
 def main() -> None:
     """Do it, and do not return."""
-    # A core file of server or kernel would carry the session's key and the server's token into a home, where it stays.
-    leave_no_core_file()
     environ = dict(os.environ)
     write_to_log(environ)
     hub = Hub(environ)

@@ -18,7 +18,6 @@ from qmio_jupyter.hub.undoing import Undoer
 from qmio_jupyter.hub.waiting import DeviceNow
 from qmio_jupyter.model.access import Booking
 from qmio_jupyter.model.device import DeviceView
-from qmio_jupyter.private_files import leave_no_core_file
 from qmio_jupyter.slurm.commands import SlurmCommands
 
 if TYPE_CHECKING:
@@ -56,8 +55,6 @@ class Office:
         *,
         has_accounts: bool = False,
     ) -> None:
-        # The hub's memory holds its key and everybody's tokens.
-        leave_no_core_file()
         self.cluster = Cluster(commands, has_accounts=has_accounts)
         self.promises = Promises(gateways)
         self.journal = Journal(journal)

@@ -1,0 +1,34 @@
+"""The install guide is followed to its end on a host of its own, and every part that is broken there is named.
+
+What is put in place of systemd, package indexes and several hosts: `qmio_jupyter.testing.host.INSTEAD`. The tests
+themselves are in ``inside``: they run in another pytest, in namespaces that end with it.
+"""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from qmio_jupyter.testing import host
+from tests.conftest import missing
+
+INSIDE = Path(__file__).parent / "inside"
+
+
+@pytest.mark.timeout(1800)
+def test_the_guide_and_the_doctor() -> None:
+    lacking = host.missing()
+    if lacking:
+        missing(lacking)
+    # In this order: nothing can be broken before it is there.
+    files = [str(INSIDE / f"{name}.py") for name in ("followed", "broken", "removed")]
+    plain = ["-p", "no:randomly", "-p", "no:cacheprovider", "-q", "--timeout=900"]
+    argv = host.entered([sys.executable, "-m", "pytest", *plain, *files])
+    done = subprocess.run(
+        argv, cwd=host.ROOT, env=dict(os.environ), stdin=subprocess.DEVNULL, check=False, timeout=1700
+    )
+    assert done.returncode == 0
