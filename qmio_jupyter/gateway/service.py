@@ -2,6 +2,7 @@
 
 Each turn: drain a bounded number of messages, hand each to the desk, commit all their records as one batch,
 and release the turn's outputs, in order, when the batch is on disk. Several turns may be on their way there.
+It is one file because the steps of a turn share what is under way, and are read best in their order.
 """
 
 from __future__ import annotations
