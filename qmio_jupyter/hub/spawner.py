@@ -1,7 +1,8 @@
 """The spawner: `c.JupyterHub.spawner_class = "qmio"`. What JupyterHub calls, and what an administrator configures.
 
 Everything it decides is in the other modules of this room; here are the traits and the glue. Names of traits are
-batchspawner's where they mean the same.
+batchspawner's where they mean the same. The file is long because JupyterHub wants all of them,
+and its calls, on one class.
 """
 
 from __future__ import annotations
