@@ -52,6 +52,8 @@ def job_environment(
         "USER": account.name,
         "LOGNAME": account.name,
         "PATH": path,
+        # sudo puts its own secure_path in place of a PATH: the node sets this one.
+        "QMIO_HUB_PATH": path,
         "QMIO_HUB_PYTHON": python,
         "QMIO_HUB_COMMAND": json.dumps(list(command)),
         "QMIO_HUB_GRANT": grant_id,

@@ -13,6 +13,9 @@ from qmio_jupyter.errors import HubError
 #: What may be the name of a unix account here; nothing else is even looked up.
 _UNIX_NAME = re.compile(r"[a-z_][a-z0-9_.-]{0,31}")
 
+#: Root's uid, and that of nobody: never a person's.
+_NOBODYS = frozenset({0, 65534})
+
 
 class Account(msgspec.Struct, frozen=True, kw_only=True):
     """A unix account."""
@@ -39,7 +42,7 @@ def account_of(
     mapping : mapping or callable, optional
         From hub names to unix names; who is not in it (or gets None) has no account. None: the names are the same.
     least_uid : int
-        Accounts with a smaller uid belong to the system and are refused, root always.
+        Accounts with a smaller uid belong to the system and are refused, root and nobody always.
     lookup : callable
         Finds an account by its name, as ``pwd.getpwnam``.
 
@@ -61,7 +64,7 @@ def account_of(
         found = lookup(name)
     except KeyError:
         raise _none(hub_name) from None
-    if found.pw_uid == 0 or found.pw_uid < least_uid:
+    if found.pw_uid in _NOBODYS or found.pw_uid < least_uid:
         raise HubError(
             f"the account of user {hub_name!r} is the system's, not a person's",
             hint="Ask the administrator for an account of your own.",

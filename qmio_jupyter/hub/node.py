@@ -41,6 +41,7 @@ OWN = (
     "QMIO_HUB_GRANT",
     "QMIO_HUB_UID",
     "QMIO_HUB_PORTS",
+    "QMIO_HUB_PATH",
     "QMIO_HUB_DOOR",
     "QMIO_HUB_TRUST",
 )
@@ -252,6 +253,7 @@ def write_to_log(environ: Mapping[str, str]) -> None:
 def main() -> None:
     """Do it, and do not return."""
     environ = dict(os.environ)
+    environ["PATH"] = environ.get("QMIO_HUB_PATH") or environ.get("PATH", "")
     write_to_log(environ)
     hub = Hub(environ)
     try:

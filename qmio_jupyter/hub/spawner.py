@@ -56,6 +56,7 @@ from qmio_jupyter.hub.starting import Start, goes_on
 from qmio_jupyter.hub.waiting import line, page, percent
 from qmio_jupyter.model.ids import mint
 from qmio_jupyter.slurm.commands import SlurmCommands
+from qmio_jupyter.slurm.verifier import tenant
 
 if TYPE_CHECKING:
     from qmio_jupyter.hub.door import Door
@@ -329,7 +330,6 @@ class QmioSpawner(Spawner):  # type: ignore[misc]
         assert request is not None
         office = self.office
         saga = Saga(grant_id=mint("g", office.now_ms(), token_bytes(10)))
-        tenant = f"{request.account or 'hub'}/{account.name}"
         gateway = msgspec.structs.replace(
             GatewayAddress(**self.gateways[0]),
             **({"endpoint": self.node_endpoint} if self.node_endpoint else {}),
@@ -357,7 +357,7 @@ class QmioSpawner(Spawner):  # type: ignore[misc]
             entry,
             request,
             account,
-            tenant,
+            tenant(request.account, account.name),
             self._written,
             self._is_ours,
             token=self.api_token,

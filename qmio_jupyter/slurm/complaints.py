@@ -86,9 +86,15 @@ def failure(command: str, code: int, stderr: str, *, is_query: bool = False) -> 
     Returns
     -------
     SlurmError
-        ``slurm.unreachable`` (retryable), ``slurm.unknown_job``, or ``slurm.refused`` with Slurm's reason.
+        ``slurm.unreachable`` (retryable), ``slurm.unknown_job``, or ``slurm.refused`` with Slurm's reason, or sudo's.
     """
     reason = reason_of(stderr) or f"{command} ended with status {code} and said nothing"
+    if any(line.startswith("sudo:") for line in stderr.splitlines()):
+        return SlurmError(
+            f"the hub or agent may not run {command} for this user ({reason})",
+            code="slurm.refused",
+            hint="Tell the administrator: sudo's rules do not name this user.",
+        )
     if is_unreachable(stderr):
         return unreachable(command, reason)
     if is_unknown_job(stderr):

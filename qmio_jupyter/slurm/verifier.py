@@ -25,9 +25,17 @@ PATIENCE_S = 40.0
 _EPILOG_S = 120.0
 
 
+def tenant(account: str, user: str) -> str:
+    """Return who is charged, ``account/user``; an empty account stands for a cluster without accounting.
+
+    Whoever promises a session to a job, or books a device for its user, means the tenant that the job will prove.
+    """
+    return f"{account or NO_ACCOUNT}/{user}"
+
+
 def tenant_of(job: Job) -> str:
-    """Return who is charged for what a job does: ``account/user``, as Slurm has them."""
-    return f"{job.account or NO_ACCOUNT}/{job.user}"
+    """Return who is charged for what a job does, as Slurm has it."""
+    return tenant(job.account, job.user)
 
 
 class SlurmVerifier:

@@ -104,6 +104,18 @@ def _forget(uids: Sequence[int]) -> None:
         shutil.rmtree(f"/tmp/qmio-{uid}", ignore_errors=True)  # noqa: S108 - where jobs have their keys
 
 
+def _become(user: str) -> list[str]:
+    """Return what makes a command another user's, as root; it is the same process."""
+    account = pwd.getpwnam(user)
+    return [
+        "/usr/bin/setpriv",
+        f"--reuid={account.pw_uid}",
+        f"--regid={account.pw_gid}",
+        "--init-groups",
+        "--",
+    ]
+
+
 class Kernel:
     """A kernel of a user's server, spoken to through the hub's proxy.
 
@@ -201,6 +213,8 @@ class Hub:
         Whether hub, proxy and servers speak TLS with one another, each with a certificate.
     address : str
         Where hub and proxy listen, for users and nodes.
+    as_user : str
+        Unix user that the hub runs as, as root; empty: whoever runs this. It is given `root` and a copy of the key.
     """
 
     def __init__(
@@ -214,6 +228,7 @@ class Hub:
         users: Mapping[str, str] | None = None,
         tls: bool = False,
         address: str = "127.0.0.1",
+        as_user: str = "",
     ) -> None:
         self.root, self.cluster, self.centre = root, cluster, centre
         self.python, self.users, self.address = python, users, address
@@ -225,6 +240,11 @@ class Hub:
         self._api = f"http://{address}:{self.port if tls else self.hub_port}/hub/api/"
         self.certificates = root / "certificates"
         gateway = centre.address()
+        key_file = gateway.key_file
+        self._argv = [sys.executable, "-m", "jupyterhub"]
+        if as_user:
+            key_file = str(shutil.copy(key_file, root / "hub.key"))
+            self._argv = [*_become(as_user), python, "-m", "jupyterhub"]
         commands = cluster.commands()
         spawner = {
             "exec_prefix": list(commands.run_as),
@@ -233,7 +253,7 @@ class Hub:
                 {
                     "endpoint": gateway.endpoint,
                     "server_key": gateway.server_key,
-                    "key_file": gateway.key_file,
+                    "key_file": key_file,
                 }
             ],
             "munge_socket": str(cluster.munge_socket),
@@ -268,6 +288,8 @@ class Hub:
             f"for name, value in json.loads({json.dumps(spawner)!r}).items():\n"
             "    setattr(c.QmioSpawner, name, value)\n"
         )
+        for path in (root, *root.iterdir()) if as_user else ():
+            shutil.chown(path, as_user)
         self._process: subprocess.Popen[bytes] | None = None
 
     def start(self) -> Hub:
@@ -276,7 +298,7 @@ class Hub:
         log = (self.root / "hub.log").open("ab")
         with log:
             self._process = subprocess.Popen(
-                [sys.executable, "-m", "jupyterhub", "-f", str(self._config)],
+                [*self._argv, "-f", str(self._config)],
                 cwd=self.root,
                 env=kept | {"NODE_PATH": _NODE_PATH} | self.cluster.environ,
                 stdin=subprocess.DEVNULL,
@@ -395,6 +417,11 @@ class Hub:
         finally:
             made.close()
             self.server_api(user, f"kernels/{ident}", "DELETE")
+
+    def pid_user(self) -> str:
+        """Return the unix user that the hub's process runs as."""
+        assert self._process is not None
+        return pwd.getpwuid(Path(f"/proc/{self._process.pid}").stat().st_uid).pw_name
 
     def log(self) -> str:
         """Return what the hub has logged."""

@@ -11,7 +11,7 @@ from qmio_jupyter.hub.names import account_of
 
 
 def lookup(name: str) -> pwd.struct_passwd:
-    uids = {"alice": 2001, "bob": 2002, "root": 0, "daemon": 1, "hidden": 0}
+    uids = {"alice": 2001, "bob": 2002, "root": 0, "daemon": 1, "hidden": 0, "nobody": 65534}
     return pwd.struct_passwd((name, "x", uids[name], uids[name], "", f"/home/{name}", "/bin/sh"))
 
 
@@ -37,6 +37,7 @@ def test_a_map_from_any_name(mapping: object) -> None:
         "",
         "root",
         "daemon",
+        "nobody",
         "-u",
         "alice bob",
         "alice\n",
