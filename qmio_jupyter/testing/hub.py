@@ -155,6 +155,8 @@ class Kernel:
         """End the connection; the kernel goes on."""
         if self._channel is not None:
             self._channel.close()
+            # `close` leaves the socket open where the other end has closed the channel already.
+            self._channel.shutdown()
             self._channel = None
 
     def run(self, source: str) -> str:

@@ -33,7 +33,8 @@ def asked(address: str, port: int, path: str, tls: ssl.SSLContext | None) -> int
         link = http.client.HTTPSConnection(address, port, timeout=10, context=tls)
     try:
         link.request("GET", path)
-        return link.getresponse().status
+        with link.getresponse() as reply:
+            return reply.status
     finally:
         link.close()
 
@@ -137,7 +138,8 @@ def test_the_door_takes_reports_of_its_starts_alone_and_a_key_goes_with_its_job(
     ):
         link = http.client.HTTPSConnection("127.0.0.1", int(door.port or 0), timeout=10, context=tls)
         link.request("POST", path, json.dumps(body), {"Authorization": f"token {hub.token}"})
-        assert link.getresponse().status == status, (path, body)
+        with link.getresponse() as reply:
+            assert reply.status == status, (path, body)
         link.close()
 
     assert key.exists()
