@@ -91,7 +91,7 @@ def main(what: str) -> int:
         subprocess.run([PY, "tools/chromium.py"], cwd=ROOT, check=False, env=environment())
         results.append(run("browser suites", pytest("tests/browser")))
     if what == "long":
-        for part in ("slurm", "proxy", "sudo"):
+        for part in ("slurm", "proxy", "sudo", "accounting"):
             subprocess.run([PY, f"tools/{part}.py"], cwd=ROOT, check=False, env=environment())
         results.append(run("long suites", pytest("--timeout=4000", "-s", "tests/long")))
     failed = [name for name, code, _ in results if code]

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 import msgspec
 
 from qmio_jupyter.errors import HubError
-from qmio_jupyter.hub.offer import Association, DeviceChoice, Offer, Partition
+from qmio_jupyter.hub.offer import Association, Bounds, DeviceChoice, Offer, Partition
 from qmio_jupyter.hub.options import Options, filled
 
 #: Device states in which no session is promised.
@@ -30,6 +30,8 @@ class Request(msgspec.Struct, frozen=True, kw_only=True):
     reservation: str = ""
     #: Slurm licence of the device; empty: none.
     licence: str = ""
+    #: Generic resource of the device, as ``qpu:qmio:1``; empty: none.
+    gres: str = ""
 
 
 def check(options: Options, offer: Offer) -> Request:
@@ -46,7 +48,9 @@ def check(options: Options, offer: Offer) -> Request:
             raise _unknown("profile", options.profile, [one.name for one in offer.profiles])
         options = filled(options, profile.options)
     device = _device(options, offer)
-    partition = _partition(options, offer)
+    partition = _partition(options, offer, device)
+    association = _association(options, partition, offer.associations)
+    allowed = _allowed(options, association, offer)
     limits = offer.limits
     request = Request(
         device=device.name,
@@ -55,15 +59,18 @@ def check(options: Options, offer: Offer) -> Request:
         cores=options.cores or limits.cores,
         memory_mib=options.memory_mib or limits.memory_mib,
         gpus=options.gpus,
-        walltime_min=options.walltime_min or _usual_walltime(partition, offer),
-        account=options.account,
+        walltime_min=options.walltime_min or _usual_walltime(partition, offer, allowed),
+        # Always named: so the gateway promises the session to whom the job will be charged to.
+        account="" if association is None else association.account,
         qos=options.qos,
         reservation=options.reservation,
         licence=device.licence,
+        gres="" if device.gres is None else device.gres[1],
     )
     _check_size(request, partition)
+    _check_gres(device, partition)
     _check_time(request, partition, offer)
-    _check_account(request, partition, offer.associations)
+    _check_allowed(request, allowed)
     _check_reservation(request, offer)
     return request
 
@@ -100,7 +107,7 @@ def _device(options: Options, offer: Offer) -> DeviceChoice:
     raise _unknown("device", options.device, [one.name for one in offer.devices])
 
 
-def _partition(options: Options, offer: Offer) -> Partition:
+def _partition(options: Options, offer: Offer, device: DeviceChoice) -> Partition:
     if not offer.partitions:
         raise _refused("no partition of the cluster is open to you", "Tell the administrator.")
     if not options.partition:
@@ -108,6 +115,7 @@ def _partition(options: Options, offer: Offer) -> Partition:
         if options.reservation:
             wanted = [one.partition for one in offer.reservations if one.name == options.reservation]
             up = [one for one in up if one.name in wanted] or up
+        up = [one for one in up if _has(one, device)] or up
         return next((one for one in up if one.is_default), up[0])
     for partition in offer.partitions:
         if partition.name == options.partition:
@@ -117,8 +125,26 @@ def _partition(options: Options, offer: Offer) -> Partition:
     raise _unknown("partition", options.partition, [one.name for one in offer.partitions])
 
 
-def _usual_walltime(partition: Partition, offer: Offer) -> int:
+def _has(partition: Partition, device: DeviceChoice) -> bool:
+    """Return whether a node of the partition has what a session on the device asks for."""
+    if device.gres is None:
+        return True
+    name, _, count = device.gres
+    return any(dict(one.others).get(name, 0) >= count for one in partition.shapes)
+
+
+def _check_gres(device: DeviceChoice, partition: Partition) -> None:
+    if not _has(partition, device):
+        assert device.gres is not None
+        raise _refused(
+            f"partition {partition.name} has no node with {device.gres[1]}, which device {device.name} needs",
+            "Choose another partition, or another device.",
+        )
+
+
+def _usual_walltime(partition: Partition, offer: Offer, allowed: Sequence[tuple[str, Bounds]]) -> int:
     bounds = [offer.limits.walltime_min, offer.limits.most_walltime_min]
+    bounds += [one.longest_min for _, one in allowed if one.longest_min is not None]
     if partition.longest_min is not None:
         bounds.append(partition.longest_min)
     return max(1, min(bounds))
@@ -159,37 +185,75 @@ def _check_time(request: Request, partition: Partition, offer: Offer) -> None:
         )
 
 
-def _check_account(
-    request: Request, partition: Partition, associations: tuple[Association, ...] | None
-) -> None:
+def _association(
+    options: Options, partition: Partition, associations: tuple[Association, ...] | None
+) -> Association | None:
+    """Return the association that the job will be charged to; None where the cluster keeps none."""
     if associations is None:
-        if request.account or request.qos:
+        if options.account or options.qos:
             raise _refused("this cluster keeps no accounts", "Leave account and QOS empty.")
-        return
+        return None
     if not associations:
         raise _refused("you have no account on this cluster", "Ask the administrator for one.")
-    if request.account:
-        found = [one for one in associations if one.account == request.account]
+    here = [one for one in associations if one.partition in ("", partition.name)]
+    if options.account:
+        found = [one for one in here if one.account == options.account]
+        if not found and any(one.account == options.account for one in associations):
+            raise _refused(
+                f"your account {options.account} is not for partition {partition.name}",
+                "Choose another partition or account.",
+            )
         if not found:
-            raise _unknown("account", request.account, [one.account for one in associations])
+            raise _unknown("account", options.account, sorted({one.account for one in associations}))
     else:
-        found = [one for one in associations if one.is_default] or list(associations[:1])
-    association = found[0]
+        found = [one for one in here if one.is_default] or here
+    if not found:
+        raise _refused(f"no account of yours is for partition {partition.name}", "Choose another partition.")
+    # What is for this partition alone goes before what is for all.
+    association = max(found, key=lambda one: bool(one.partition))
     if partition.accounts and association.account not in partition.accounts:
         raise _refused(
             f"partition {partition.name} does not admit account {association.account}",
             f"It admits {_listed(partition.accounts)}.",
         )
-    if not request.qos:
-        return
-    qos = tuple(dict.fromkeys(name for one in found for name in one.qos))
-    if request.qos not in qos:
-        raise _unknown("QOS", request.qos, list(qos))
-    if partition.qos and request.qos not in partition.qos:
+    if options.qos and options.qos not in association.qos:
+        raise _unknown("QOS", options.qos, list(association.qos))
+    if options.qos and partition.qos and options.qos not in partition.qos:
         raise _refused(
-            f"partition {partition.name} does not admit QOS {request.qos}",
+            f"partition {partition.name} does not admit QOS {options.qos}",
             f"It admits {_listed(partition.qos)}.",
         )
+    return association
+
+
+def _allowed(options: Options, association: Association | None, offer: Offer) -> list[tuple[str, Bounds]]:
+    """Return whose limits hold for the job: the association's, and those of its QOS where that is known."""
+    if association is None:
+        return []
+    names = {one.name: one for one in offer.qos}
+    name = options.qos or association.default_qos
+    if not name:
+        name = association.qos[0] if len(association.qos) == 1 else "normal"
+    found = [(f"your account {association.account}", association.bounds)]
+    if name in names and name in association.qos:
+        found.append((f"QOS {name}", names[name].bounds))
+    return found
+
+
+def _check_allowed(request: Request, allowed: Sequence[tuple[str, Bounds]]) -> None:
+    """Refuse what Slurm would let wait for ever: more than the association or the QOS allows at all."""
+    for whose, bounds in allowed:
+        for what, asked, most in (
+            ("minutes", request.walltime_min, bounds.longest_min),
+            ("cores", request.cores, bounds.cores),
+            ("MiB of memory", request.memory_mib, bounds.memory_mib),
+            ("GPUs", request.gpus, bounds.gpus),
+        ):
+            if most is not None and asked > most:
+                raise _refused(
+                    f"{asked} {what} are more than {whose} allows",
+                    f"Ask for at most {most}, or choose another account or QOS.",
+                )
 
 
 def _check_reservation(request: Request, offer: Offer) -> None:

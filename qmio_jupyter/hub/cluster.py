@@ -14,7 +14,7 @@ from typing import Any, TypeVar
 import msgspec
 
 from qmio_jupyter.errors import SlurmError
-from qmio_jupyter.slurm.accounts import Association
+from qmio_jupyter.slurm.accounts import Association, Qos
 from qmio_jupyter.slurm.adapter import Slurm, Submitted
 from qmio_jupyter.slurm.cache import Answer, JobCache
 from qmio_jupyter.slurm.cluster import Licence, Node, Partition, Reservation
@@ -108,10 +108,21 @@ class Cluster:
         return Picture(*found)
 
     async def associations(self, user: str) -> Sequence[Association] | None:
-        """Return the user's associations; None where the cluster keeps none."""
+        """Return the user's associations on this cluster; None where it keeps none."""
         if not self._has_accounts:
             return None
-        return await self._keep(f"associations {user}", ACCOUNTS_S, lambda: self.slurm.associations(user))
+        name, found = await asyncio.gather(
+            self.name(),
+            self._keep(f"associations {user}", ACCOUNTS_S, lambda: self.slurm.associations(user)),
+        )
+        # One accounting may serve several clusters; its names are in small letters.
+        return [one for one in found if one.cluster.lower() == name.lower()]
+
+    async def qos(self) -> Sequence[Qos]:
+        """Return the QOS there are, with their limits; none where the cluster keeps no accounts."""
+        if not self._has_accounts:
+            return ()
+        return await self._keep("qos", ACCOUNTS_S, self.slurm.qos)
 
     async def _keep(self, what: str, max_age_s: float, ask: Callable[[], T]) -> T:
         """Return what `ask` returned not long ago, or ask once for everybody who waits now."""

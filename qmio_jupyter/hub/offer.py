@@ -18,6 +18,8 @@ class Shape(msgspec.Struct, frozen=True, kw_only=True):
     cores: int
     memory_mib: int
     gpus: int = 0
+    #: Other generic resources of each: (name, count).
+    others: tuple[tuple[str, int], ...] = ()
     #: Nodes of them that are wholly free, and cores that are free on all of them together.
     free_nodes: int = 0
     free_cores: int = 0
@@ -41,12 +43,33 @@ class Partition(msgspec.Struct, frozen=True, kw_only=True):
     start_s: float | None = None
 
 
+class Bounds(msgspec.Struct, frozen=True, kw_only=True):
+    """The most that a job may ask for; None: no limit."""
+
+    longest_min: int | None = None
+    cores: int | None = None
+    memory_mib: int | None = None
+    gpus: int | None = None
+
+
+class Qos(msgspec.Struct, frozen=True, kw_only=True):
+    """A QOS and what it allows."""
+
+    name: str
+    bounds: Bounds = Bounds()
+
+
 class Association(msgspec.Struct, frozen=True, kw_only=True):
     """An account of the user's, and the QOS she may name with it."""
 
     account: str
+    #: The partition it is for; empty: any.
+    partition: str = ""
     qos: tuple[str, ...] = ()
+    #: QOS of a job that names none; empty: Slurm's own rule.
+    default_qos: str = ""
     is_default: bool = False
+    bounds: Bounds = Bounds()
 
 
 class Reservation(msgspec.Struct, frozen=True, kw_only=True):
@@ -74,6 +97,8 @@ class DeviceChoice(msgspec.Struct, frozen=True, kw_only=True):
     licence: str = ""
     sessions: int | None = None
     free_sessions: int | None = None
+    #: Generic resource that a job with a session asks for, where the site uses one: (name, request, count).
+    gres: tuple[str, str, int] | None = None
     note: str = ""
 
 
@@ -102,6 +127,8 @@ class Offer(msgspec.Struct, frozen=True, kw_only=True):
     partitions: tuple[Partition, ...] = ()
     #: None: the cluster keeps no accounts; no account or QOS is asked for.
     associations: tuple[Association, ...] | None = None
+    #: The QOS that her associations name, with their limits.
+    qos: tuple[Qos, ...] = ()
     reservations: tuple[Reservation, ...] = ()
     profiles: tuple[Profile, ...] = ()
     limits: Limits = Limits()

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 from qmio_jupyter.hub import offer as o
 from qmio_jupyter.hub.cluster import Picture
 from qmio_jupyter.model.device import DeviceView
-from qmio_jupyter.slurm.accounts import Association
+from qmio_jupyter.slurm.accounts import Association, Qos
 from qmio_jupyter.slurm.cluster import Node, Partition, Reservation
 from qmio_jupyter.slurm.jobs import Job
+
+#: What nodes that are alike have in common: cores, MiB, GPUs, other generic resources.
+_Shape = tuple[int, int, int, tuple[tuple[str, int], ...]]
 
 
 def offer_of(
@@ -22,6 +25,8 @@ def offer_of(
     groups: Sequence[str],
     associations: Sequence[Association] | None,
     licence_prefix: str,
+    qos: Sequence[Qos] = (),
+    gres: Mapping[str, str] | None = None,
     profiles: Sequence[o.Profile],
     limits: o.Limits,
     shown: Sequence[str],
@@ -37,6 +42,10 @@ def offer_of(
         Hers; None where the cluster keeps none.
     licence_prefix : str
         A device's licence is called so, followed by the device's name.
+    qos : sequence of Qos
+        All there are, with their limits.
+    gres : mapping, optional
+        Device to the generic resource that a job with a session on it asks for, as ``qpu:qmio:1``.
     shown : sequence of str
         Names of the partitions that are offered; empty: all she may use.
     """
@@ -48,9 +57,16 @@ def offer_of(
         if _is_open(one, groups, accounts) and (not shown or one.name in shown)
     )
     return o.Offer(
-        devices=_devices(devices, picture, licence_prefix),
+        devices=_devices(devices, picture, licence_prefix, gres or {}),
         partitions=partitions,
         associations=None if associations is None else _associations(associations),
+        qos=tuple(
+            o.Qos(
+                name=one.name,
+                bounds=_bounds(one.max_wall_s, one.max_tres, one.max_tres_per_user, one.grp_tres),
+            )
+            for one in qos
+        ),
         reservations=tuple(
             _reservation(one, now_ms)
             for one in picture.reservations
@@ -72,13 +88,14 @@ def _is_open(one: Partition, groups: Sequence[str], accounts: Sequence[str] | No
 
 
 def _partition(one: Partition, nodes: Sequence[Node], jobs: Sequence[Job], now_ms: int) -> o.Partition:
-    shapes: Counter[tuple[int, int, int]] = Counter()
-    free_nodes: Counter[tuple[int, int, int]] = Counter()
-    free_cores: Counter[tuple[int, int, int]] = Counter()
+    shapes: Counter[_Shape] = Counter()
+    free_nodes: Counter[_Shape] = Counter()
+    free_cores: Counter[_Shape] = Counter()
     for node in nodes:
         if one.name not in node.partitions:
             continue
-        shape = (node.cpus, node.memory_mb, node.gres.get("gpu", 0))
+        others = tuple(sorted((name, count) for name, count in node.gres.items() if name != "gpu"))
+        shape = (node.cpus, node.memory_mb, node.gres.get("gpu", 0), others)
         # A node that is down now may be repaired while a job waits: it counts, but nothing of it is free.
         shapes[shape] += 1
         if not node.is_usable:
@@ -94,6 +111,7 @@ def _partition(one: Partition, nodes: Sequence[Node], jobs: Sequence[Job], now_m
                 cores=shape[0],
                 memory_mib=shape[1],
                 gpus=shape[2],
+                others=shape[3],
                 free_nodes=free_nodes[shape],
                 free_cores=free_cores[shape],
             )
@@ -125,7 +143,7 @@ def _start_s(
 
 
 def _devices(
-    devices: Iterable[DeviceView], picture: Picture, licence_prefix: str
+    devices: Iterable[DeviceView], picture: Picture, licence_prefix: str, gres: Mapping[str, str]
 ) -> tuple[o.DeviceChoice, ...]:
     licences = {one.name: one for one in picture.licences}
     found = []
@@ -141,19 +159,42 @@ def _devices(
                 licence="" if licence is None else licence.name,
                 sessions=None if licence is None else licence.total,
                 free_sessions=None if licence is None else licence.free,
+                gres=_gres(gres[name]) if gres.get(name) else None,
                 note=view.note,
             )
         )
     return tuple(found)
 
 
+def _gres(text: str) -> tuple[str, str, int]:
+    """Return what ``name[:type][:count]`` asks for: (name, the text, count)."""
+    name, *more = text.split(":")
+    return name, text, int(more[-1]) if more and more[-1].isascii() and more[-1].isdigit() else 1
+
+
 def _associations(associations: Sequence[Association]) -> tuple[o.Association, ...]:
-    found: dict[str, tuple[str, ...]] = {}
-    for one in associations:
-        found[one.account] = tuple(dict.fromkeys((*found.get(one.account, ()), *one.qos)))
     return tuple(
-        o.Association(account=account, qos=qos, is_default=number == 0)
-        for number, (account, qos) in enumerate(found.items())
+        o.Association(
+            account=one.account,
+            partition=one.partition,
+            qos=one.qos,
+            default_qos=one.default_qos,
+            is_default=one.is_default,
+            bounds=_bounds(one.max_wall_s, one.max_tres, one.grp_tres),
+        )
+        for one in associations
+    )
+
+
+def _bounds(max_wall_s: int | None, *limits: Mapping[str, int]) -> o.Bounds:
+    def least(name: str) -> int | None:
+        return min((one[name] for one in limits if name in one), default=None)
+
+    return o.Bounds(
+        longest_min=None if max_wall_s is None else max_wall_s // 60,
+        cores=least("cpu"),
+        memory_mib=least("mem"),
+        gpus=least("gres/gpu"),
     )
 
 

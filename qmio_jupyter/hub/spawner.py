@@ -117,6 +117,11 @@ class QmioSpawner(Spawner):  # type: ignore[misc]
     licence_prefix = Unicode(
         "qpu_", help="A device's Slurm licence is called so, followed by the device's name."
     ).tag(config=True)
+    device_gres = Dict(
+        key_trait=Unicode(),
+        value_trait=Unicode(),
+        help="Where a site counts sessions as generic resources, too: device to gres, as {'qmio': 'qpu:qmio:1'}.",
+    ).tag(config=True)
     journal = Unicode("qmio-hub-journal", help="Directory for what is begun and not yet undone.").tag(
         config=True
     )
@@ -289,11 +294,12 @@ class QmioSpawner(Spawner):  # type: ignore[misc]
             If she has no account, or Slurm or the gateway does not answer.
         """
         office, account = self.office, self.account
-        picture, answer, devices, associations = await asyncio.gather(
+        picture, answer, devices, associations, qos = await asyncio.gather(
             office.cluster.picture(),
             office.cluster.jobs(),
             office.devices(),
             office.cluster.associations(account.name),
+            office.cluster.qos(),
         )
         return offer_of(
             picture,
@@ -302,6 +308,8 @@ class QmioSpawner(Spawner):  # type: ignore[misc]
             user=account.name,
             groups=_groups(account),
             associations=associations,
+            qos=qos,
+            gres=self.device_gres,
             licence_prefix=self.licence_prefix,
             profiles=[_configured(one, Profile, "profiles") for one in self.profiles],
             limits=_configured(self.limits, Limits, "limits"),

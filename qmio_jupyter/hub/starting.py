@@ -198,7 +198,7 @@ class Start:
             tasks=1,
             cpus_per_task=request.cores,
             memory_mb=request.memory_mib,
-            gres=f"gpu:{request.gpus}" if request.gpus else "",
+            gres=",".join(filter(None, (f"gpu:{request.gpus}" if request.gpus else "", request.gres))),
             licences=f"{request.licence}:1" if request.licence else "",
             limit_min=request.walltime_min,
             output="/dev/null",

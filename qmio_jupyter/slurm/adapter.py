@@ -179,8 +179,8 @@ class Slurm:
     def associations(self, user: str | None = None) -> tuple[Association, ...]:
         """Return who may charge what; all users' for None. Needs slurmdbd."""
         columns = f"format={','.join(accounts.ASSOCIATION_COLUMNS)}"
-        where = [] if user is None else ["where", f"user={job_name(user)}"]
-        argv = [self.commands.sacctmgr, "-n", "-P", "show", "associations", *where, columns]
+        where = [] if user is None else ["where", f"name={job_name(user)}"]
+        argv = [self.commands.sacctmgr, "-n", "-P", "show", "users", *where, "withassoc", columns]
         return accounts.parse_associations(self._ask(argv))
 
     def qos(self) -> tuple[Qos, ...]:

@@ -2,7 +2,7 @@
 
 Everything lives in one directory and one PID namespace: when whoever started it ends, however that comes about, no
 daemon, job or notebook is left. As root the jobs of distinct unix users run as those users; an ordinary user has one
-uid for all. There is no slurmdbd: what needs accounting (associations, QOS limits, sacct) cannot be tried on it.
+uid for all. There is no slurmdbd: see :mod:`accounting` for what needs accounts (associations, QOS limits, sacct).
 """
 
 from __future__ import annotations
@@ -84,7 +84,7 @@ SlurmctldTimeout=30
 SlurmdTimeout={slurmd_timeout}
 MessageTimeout=10
 JobRequeue=1
-GresTypes=gpu
+GresTypes={gres_types}
 Licenses={licences}
 """
 
@@ -174,8 +174,8 @@ class MiniSlurm:
         self._own_addresses = own_addresses or networks is not None
         self._is_open = networks is not None
         self._is_root = os.geteuid() == 0
-        self._slurm_user = _slurm_user()
-        self._host = socket.gethostname().partition(".")[0]
+        self.slurm_user = _slurm_user()
+        self.host = socket.gethostname().partition(".")[0]
         self._lay_out(nodes, licences, partitions, extra, slurmd_timeout_s)
         self._keeper = Keeping()
         self._node_keeper = Keeping(networks.entering("compute")) if networks else self._keeper
@@ -337,7 +337,7 @@ class MiniSlurm:
     ) -> None:
         for name in ("etc", "run", "log", "state", "spool"):
             (self.directory / name).mkdir(mode=0o755, parents=True)
-        ports = iter(_free_ports(len(nodes) + 1))
+        ports = iter(free_ports(len(nodes) + 1))
         # Daemons bind what the host's name resolves to, unless they are left to bind everything.
         listening = "NoCtldInAddrAny" if self._own_addresses else "NoCtldInAddrAny,NoInAddrAny"
         if self._is_open:
@@ -345,13 +345,14 @@ class MiniSlurm:
         text = _CONF.format(
             cluster=self.cluster,
             listening=f"CommunicationParameters={listening}\n" if listening else "",
-            host=self._host,
+            host=self.host,
             controller=self._controller,
             port=next(ports),
-            slurm_user=self._slurm_user,
+            slurm_user=self.slurm_user,
             me=getpass.getuser(),
             directory=self.directory,
             slurmd_timeout=slurmd_timeout_s,
+            gres_types=",".join(sorted({"gpu", *_gres_types(nodes)})),
             licences=",".join(f"{name}:{count}" for name, count in licences.items()),
         )
         gres = ""
@@ -359,7 +360,7 @@ class MiniSlurm:
             has = f" Gres={node.gres}" if node.gres else ""
             self.node_ports[node.name] = next(ports)
             text += (
-                f"NodeName={node.name} NodeHostname={self._host} NodeAddr={self.addresses[node.name]} "
+                f"NodeName={node.name} NodeHostname={self.host} NodeAddr={self.addresses[node.name]} "
                 f"Port={self.node_ports[node.name]} CPUs={node.cpus} RealMemory={node.memory_mb}{has}\n"
             )
             gres += "".join(_gres_lines(node))
@@ -378,7 +379,7 @@ class MiniSlurm:
         for node in nodes:
             (self.directory / "spool" / node.name).mkdir(mode=0o755)
         if self._is_root:
-            account = pwd.getpwnam(self._slurm_user)
+            account = pwd.getpwnam(self.slurm_user)
             for name in ("state", "log"):
                 os.chown(self.directory / name, account.pw_uid, account.pw_gid)
 
@@ -393,6 +394,11 @@ class MiniSlurm:
         )
         script.chmod(0o755)
         return script
+
+
+def _gres_types(nodes: Sequence[NodeSpec]) -> set[str]:
+    """Return the kinds of generic resources there are."""
+    return {one.partition(":")[0] for node in nodes for one in node.gres.split(",") if one}
 
 
 def _gres_lines(node: NodeSpec) -> Iterator[str]:
@@ -414,7 +420,7 @@ def _slurm_user() -> str:
     return getpass.getuser()
 
 
-def _free_ports(count: int) -> list[int]:
+def free_ports(count: int) -> list[int]:
     """Return ports that nobody uses, outside the range from which outgoing connections are given theirs."""
     found: list[int] = []
     low, high = _PORTS

@@ -9,7 +9,7 @@ from msgspec.structs import replace
 
 from qmio_jupyter.errors import HubError
 from qmio_jupyter.hub.check import Request, check
-from qmio_jupyter.hub.offer import Offer
+from qmio_jupyter.hub.offer import Association, Bounds, Offer, Qos
 from qmio_jupyter.hub.options import Options
 from tests.unit.hub.offers import OFFER
 
@@ -23,6 +23,7 @@ def test_no_wish_at_all_is_the_sites_choice() -> None:
         memory_mib=1000,
         gpus=0,
         walltime_min=60,
+        account="class",
         licence="qpu_fake-qmio",
     )
 
@@ -114,3 +115,64 @@ def test_a_cluster_without_accounts() -> None:
     for wish in (Options(account="class"), Options(qos="normal")):
         with pytest.raises(HubError, match="keeps no accounts"):
             check(wish, offer)
+
+
+#: What accounting allows: an account's limits, a QOS's, and one account that is for a partition alone.
+ALLOWED = replace(
+    OFFER,
+    associations=(
+        Association(
+            account="class", qos=("normal", "short"), is_default=True, bounds=Bounds(longest_min=20, cores=3)
+        ),
+        Association(
+            account="class", partition="gpu", qos=("normal",), is_default=True, bounds=Bounds(gpus=1)
+        ),
+        Association(account="physics", qos=("normal", "short"), default_qos="short"),
+        Association(account="chemistry", partition="gpu", qos=("normal",)),
+    ),
+    partitions=tuple(replace(one, accounts=(), qos=()) for one in OFFER.partitions),
+    qos=(Qos(name="short", bounds=Bounds(longest_min=30, memory_mib=2000)), Qos(name="normal")),
+)
+
+
+@pytest.mark.parametrize(
+    ("wish", "says"),
+    [
+        ({"walltime_min": 60}, "60 minutes are more than your account class allows. Ask for at most 20"),
+        ({"cores": 4}, "4 cores are more than your account class allows. Ask for at most 3"),
+        ({"partition": "gpu", "gpus": 2}, "2 GPUs are more than your account class allows"),
+        ({"account": "physics", "walltime_min": 60}, "60 minutes are more than QOS short allows"),
+        ({"account": "physics", "memory_mib": 3000}, "3000 MiB of memory are more than QOS short allows"),
+        ({"account": "class", "qos": "short", "memory_mib": 3000}, "more than QOS short allows"),
+        ({"account": "chemistry"}, "your account chemistry is not for partition ilk"),
+        ({"account": "clas"}, "Did you mean class?"),
+        ({"account": "class", "qos": "shrt"}, "Did you mean short?"),
+    ],
+)
+def test_what_accounting_does_not_allow(wish: dict[str, Any], says: str) -> None:
+    with pytest.raises(HubError) as caught:
+        check(Options(**wish), ALLOWED)
+    assert caught.value.code == "hub.option"
+    assert says in caught.value.one_line()
+
+
+def test_what_accounting_allows_is_the_usual_choice() -> None:
+    found = check(Options(), ALLOWED)
+    assert (found.account, found.qos, found.walltime_min) == ("class", "", 20)
+    found = check(Options(account="physics"), ALLOWED)
+    assert (found.account, found.walltime_min) == ("physics", 30)
+    found = check(Options(account="physics", qos="normal", walltime_min=200), ALLOWED)
+    assert (found.qos, found.walltime_min) == ("normal", 200)
+    # An association for the partition goes before the same account's for all: its limits are others.
+    assert check(Options(partition="gpu", walltime_min=120), ALLOWED).walltime_min == 120
+
+
+def test_a_device_whose_sessions_are_a_generic_resource() -> None:
+    device = replace(OFFER.devices[0], gres=("qpu", "qpu:qmio:1", 1))
+    ilk, gpu, old = OFFER.partitions
+    gpu = replace(gpu, accounts=(), qos=(), shapes=(replace(gpu.shapes[0], others=(("qpu", 1),)),))
+    offer = replace(OFFER, devices=(device,), partitions=(ilk, gpu, old))
+    found = check(Options(), offer)
+    assert (found.partition, found.gres) == ("gpu", "qpu:qmio:1")
+    with pytest.raises(HubError, match="partition ilk has no node with qpu:qmio:1"):
+        check(Options(partition="ilk"), offer)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from msgspec.structs import replace
 
 from qmio_jupyter.hub.cluster import Picture
-from qmio_jupyter.hub.offer import Limits, Offer
+from qmio_jupyter.hub.offer import Bounds, Limits, Offer
 from qmio_jupyter.hub.offering import offer_of
 from qmio_jupyter.hub.office import device_now
 from qmio_jupyter.model.access import Booking, BookingKind
@@ -84,7 +84,17 @@ def made(
     jobs: tuple[Job, ...] = (), *, accounts: tuple[str, ...] | None = ("class",), shown: tuple[str, ...] = ()
 ) -> Offer:
     associations = accounts and [
-        Association(cluster="mini", account=one, user="alice", qos=("normal",)) for one in accounts
+        Association(
+            cluster="mini",
+            account=one,
+            user="alice",
+            qos=("normal",),
+            is_default=one == accounts[-1],
+            max_wall_s=3600,
+            max_tres={"cpu": 8, "mem": 4000},
+            grp_tres={"cpu": 4, "gres/gpu": 1},
+        )
+        for one in accounts
     ]
     return offer_of(
         PICTURE,
@@ -142,7 +152,8 @@ def test_a_cluster_without_accounts_offers_none() -> None:
     assert made(accounts=None).associations is None
     associations = made(accounts=("a", "b")).associations
     assert associations is not None
-    assert [(one.account, one.is_default) for one in associations] == [("a", True), ("b", False)]
+    assert [(one.account, one.is_default) for one in associations] == [("a", False), ("b", True)]
+    assert associations[0].bounds == Bounds(longest_min=60, cores=4, memory_mib=4000, gpus=1)
 
 
 def test_bookings_that_keep_her_away() -> None:

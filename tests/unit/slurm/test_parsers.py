@@ -194,19 +194,25 @@ def test_gres_with_sockets_and_types() -> None:
 
 
 def test_associations_and_qos() -> None:
-    rows = "mini|physics|alice||normal,urgent|normal||\nmini|physics|||normal|||\n"
+    rows = (
+        "mini|physics|physics|alice||normal,urgent|normal|2|00:20:00|cpu=2|cpu=3,mem=2G\n"
+        "mini|physics|physics|||normal|||||\n"
+    )
     (one,) = accounts.parse_associations(rows)
+    assert (one.is_default, one.max_jobs, one.max_wall_s) == (True, 2, 1200)
+    assert (one.max_tres, one.grp_tres) == ({"cpu": 2}, {"cpu": 3, "mem": 2048})
     assert (one.account, one.user, one.qos, one.default_qos) == (
         "physics",
         "alice",
         ("normal", "urgent"),
         "normal",
     )
-    (qos,) = accounts.parse_qos("urgent|100|01:00:00|1|gres/qpu=1,cpu=4|DenyOnLimit\n")
+    (qos,) = accounts.parse_qos("urgent|100|01:00:00|1|gres/qpu=1,cpu=4|mem=3000M|cpu=-1|DenyOnLimit\n")
     assert (qos.max_wall_s, qos.max_jobs_per_user, qos.max_tres_per_user) == (
         3600,
         1,
         {"gres/qpu": 1, "cpu": 4},
     )
+    assert (qos.max_tres, qos.grp_tres) == ({"mem": 3000}, {})
     with pytest.raises(SlurmError):
         accounts.parse_qos("urgent|100\n")
