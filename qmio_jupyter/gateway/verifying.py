@@ -5,8 +5,11 @@ Whatever a proof was made with, Slurm's word on the job it is for is taken in th
 
 from __future__ import annotations
 
+import contextlib
 import os
-from collections.abc import Callable, Sequence
+import threading
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import CancelledError, Future, ThreadPoolExecutor
 from typing import TypeVar
 
@@ -14,7 +17,7 @@ import msgspec
 
 from qmio_jupyter.auth.job_secrets import proven
 from qmio_jupyter.core.allocation import check_bearer, check_origin, devices_of, resolve
-from qmio_jupyter.errors import AuthError, GatewayError, QmioError
+from qmio_jupyter.errors import AuthError, GatewayError, LimitError, QmioError
 from qmio_jupyter.gateway.proofs import Proof
 from qmio_jupyter.model.allocation import AllocationFacts, Bearer, JobRun
 from qmio_jupyter.model.ids import DeviceName
@@ -24,6 +27,8 @@ T = TypeVar("T")
 
 #: Proofs looked into at once; most of the time each waits for the one query of Slurm.
 THREADS = 64
+#: Of them, those of one user: jobs that do not exist cannot keep the others' from being looked for.
+MOST_OF_USER = 16
 
 
 class Admitted(msgspec.Struct, frozen=True):
@@ -63,6 +68,9 @@ class Verifying:
         self._prefix = licence_prefix
         self._required = licence_required
         self._pool = ThreadPoolExecutor(THREADS, thread_name_prefix="verifying")
+        #: How many proofs of each uid wait for Slurm now.
+        self._waiting: Counter[int] = Counter()
+        self._lock = threading.Lock()
 
     def look_into(self, proof: Proof) -> Future[Admitted]:
         """Return the future of what a proof is worth; it raises `QmioError` where it is worth nothing."""
@@ -77,14 +85,37 @@ class Verifying:
             ``auth.credential``: it is worth nothing. ``auth.munge`` (retryable): MUNGE could not be asked.
         SlurmError
             ``slurm.unreachable`` (retryable).
+        LimitError
+            ``limit.rate`` (retryable): as many of this user's as are allowed are being looked into.
         """
         bearer = self._by_secret(proof) if proof.node else self._decode(proof.credential)
         check_bearer(bearer, digests=proof.digests, gateway_uid=self._uid)
-        found = self._verifier.facts(proof.cluster, proof.job_id, restarts=proof.restarts)
+        with self._turn_of(bearer.uid):
+            found = self._verifier.facts(proof.cluster, proof.job_id, restarts=proof.restarts)
         facts = resolve(bearer, proof.job_id, found)
         if proof.secret is not None:
             check_origin(proof.secret, facts)
         return Admitted(facts, devices_of(facts, prefix=self._prefix, required=self._required))
+
+    @contextlib.contextmanager
+    def _turn_of(self, uid: int) -> Iterator[None]:
+        """Count a proof among its user's while Slurm is asked; refuse one too many."""
+        with self._lock:
+            if self._waiting[uid] >= MOST_OF_USER:
+                raise LimitError(
+                    f"{MOST_OF_USER} proofs of uid {uid} are being looked into already",
+                    code="limit.rate",
+                    retryable=True,
+                    hint="Retry in a moment.",
+                )
+            self._waiting[uid] += 1
+        try:
+            yield
+        finally:
+            with self._lock:
+                self._waiting[uid] -= 1
+                if not self._waiting[uid]:
+                    del self._waiting[uid]
 
     def _by_secret(self, proof: Proof) -> Bearer:
         """Return whose a proof with a job's secret is: hers to whom the secret was handed."""

@@ -396,6 +396,7 @@ class QmioSpawner(Spawner):  # type: ignore[misc]
             cafile=settings.get("internal_ssl_ca"),
         )
         host = f"[{address}]" if ":" in address else address
+        assert self.server is not None, "JupyterHub makes it before a start"
         base = f"{'http' if context is None else 'https'}://{host}:{port}{self.server.base_url}"
         return await is_present(base, self.api_token, context)
 
