@@ -181,6 +181,11 @@ def _access(state: State) -> Iterator[str]:
             or grant.revoked_ms is not None
         ):
             yield f"session {session.session_id} is open on a grant that does not allow it"
+    if any(secret.name != name for name, secret in state.job_secrets.items()):
+        yield "a job's secret is kept under another one's name"
+    handed = [secret.handed_ms for secret in state.job_secrets.values()]
+    if handed != sorted(handed) or len(handed) > state.config.job_secrets:
+        yield "secrets of jobs are out of order, or too many"
     reserved: dict[str, float] = {}
     for task in state.tasks.values():
         owner = state.sessions.get(task.owner.session_id)

@@ -18,6 +18,7 @@ from qmio_jupyter.core.records import (
 )
 from qmio_jupyter.core.task import amend
 from qmio_jupyter.model.task import TaskState
+from qmio_jupyter.testing import ledgers
 from qmio_jupyter.testing.cores import Bench, result
 from qmio_jupyter.testing.ledgers import new_task
 
@@ -104,6 +105,16 @@ DAMAGE = {
     "listed as open": lambda s: s.session_by_key.update(nobody="s-none"),
     "open and not listed": lambda s: s.session_by_key.pop("bea"),
     "does not allow it": lambda s: s.grants.update(g=replace(s.grants["g"], uid=9)),
+    "another one's name": lambda s: s.job_secrets.update({("c", "7", "n2"): ledgers.job_secret("n1")}),
+    "out of order": lambda s: s.job_secrets.update(
+        {
+            one.name: one
+            for one in (
+                ledgers.job_secret("n1"),
+                replace(ledgers.job_secret("n2"), handed_ms=ledgers.EPOCH_MS - 1),
+            )
+        }
+    ),
     "s are reserved": lambda s: s.reserved_s.clear(),
     "references to programs": lambda s: s.references.clear(),
     "unused programs": lambda s: s.unused.update({the(s.programs): 0}),
