@@ -101,6 +101,15 @@ def undo_step(saga: Saga) -> Step:
     return Step.CLEAN
 
 
+def undo_meanwhile(saga: Saga) -> Step:
+    """Return what can be undone although `undo_step` cannot be done now; `Step.CLEAN` if nothing else is left.
+
+    A gateway that is away keeps no job on its node: it can open nothing meanwhile either.
+    """
+    is_job_left = undo_step(saga) is Step.REVOKE and saga.job in (Mark.MAYBE, Mark.YES)
+    return Step.CANCEL if is_job_left else Step.CLEAN
+
+
 def begun(saga: Saga, step: Step, now_ms: int = 0) -> Saga:
     """Return the saga as it must be on disk before the shell acts."""
     if step is Step.GRANT:

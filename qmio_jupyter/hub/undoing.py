@@ -1,7 +1,8 @@
 """Takes back what a start has begun, as often as it takes: the gateway or Slurm may be away, and nothing is forgotten.
 
 The journal holds the debt until nothing is left. While the gateway or Slurm does not answer, it is tried again and
-again; that is the one place where the hub waits for them without a deadline.
+again; that is the one place where the hub waits for them without a deadline. A gateway that is away keeps no job: it
+is cancelled meanwhile.
 """
 
 from __future__ import annotations
@@ -67,6 +68,7 @@ class Undoer:
             try:
                 saga = await self._step(entry, step)
             except QmioError as error:
+                entry = await self._meanwhile(entry)
                 pause_s = PAUSES_S[min(tries, len(PAUSES_S) - 1)]
                 tries += 1
                 _log.warning(
@@ -82,6 +84,19 @@ class Undoer:
             self._journal.write(entry)
         self._journal.forget(entry.saga.grant_id)
         _log.info("nothing is left of %s", entry.saga.job_name)
+
+    async def _meanwhile(self, entry: Entry) -> Entry:
+        """Undo what does not need what is away; return where it then stands."""
+        step = s.undo_meanwhile(entry.saga)
+        if step is Step.CLEAN:
+            return entry
+        try:
+            saga = await self._step(entry, step)
+        except QmioError:
+            return entry
+        entry = msgspec.structs.replace(entry, saga=saga)
+        self._journal.write(entry)
+        return entry
 
     async def _step(self, entry: Entry, step: Step) -> s.Saga:
         saga = entry.saga

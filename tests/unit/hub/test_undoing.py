@@ -85,6 +85,19 @@ def test_nothing_is_left_however_often_they_are_away(tmp_path: Path, times: int)
     assert world.calls.count("revoke") == times + 1
 
 
+def test_a_gateway_that_is_away_keeps_no_job(tmp_path: Path) -> None:
+    class Gone(Away):
+        async def revoke(self, grant_id: str) -> None:
+            if self.job:
+                self.calls.append("revoke")
+                raise GatewayError("away", retryable=True)
+            await super().revoke(grant_id)
+
+    world = Gone(0)
+    run(world, submitted(), Journal(tmp_path))
+    assert world.calls == ["revoke", "cancel", "jobs", "revoke"]
+
+
 def test_a_job_that_is_still_ending_is_waited_for(tmp_path: Path) -> None:
     class Slow(Away):
         async def cancel(self, name: str, *, owner: str) -> None:
