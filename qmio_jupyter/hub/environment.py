@@ -24,6 +24,7 @@ def job_environment(
     gateway: GatewayAddress,
     device: str,
     path: str,
+    walltime_min: int,
 ) -> tuple[dict[str, str], dict[str, str]]:
     """Return the job's environment in two parts: (what anybody may see, secrets).
 
@@ -45,6 +46,8 @@ def job_environment(
         Device of the session: the default of ``%%qpu``.
     path : str
         ``PATH`` on the node.
+    walltime_min : int
+        The job's time limit: on the node it becomes the end of which the user is warned.
     """
     both = {name: value for name, value in hub.items() if name not in _NOT_NEEDED}
     both |= {
@@ -57,6 +60,7 @@ def job_environment(
         "QMIO_HUB_PYTHON": python,
         "QMIO_HUB_COMMAND": json.dumps(list(command)),
         "QMIO_HUB_GRANT": grant_id,
+        "QMIO_HUB_WALLTIME_MIN": str(walltime_min),
         "QMIO_DEVICE": device,
     }
     both |= session_environment(gateway, grant_id)

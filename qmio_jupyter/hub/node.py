@@ -39,6 +39,7 @@ OWN = (
     "QMIO_HUB_PYTHON",
     "QMIO_HUB_COMMAND",
     "QMIO_HUB_GRANT",
+    "QMIO_HUB_WALLTIME_MIN",
     "QMIO_HUB_UID",
     "QMIO_HUB_PORTS",
     "QMIO_HUB_PATH",
@@ -250,9 +251,19 @@ def write_to_log(environ: Mapping[str, str]) -> None:
     os.close(log)
 
 
+def with_end(environ: Mapping[str, str], now_s: float) -> dict[str, str]:
+    """Return the environment with the job's projected end, which Slurm tells its jobs from 23.02 on only.
+
+    Kernels warn of it. The job has begun a moment ago.
+    """
+    limit_min = environ.get("QMIO_HUB_WALLTIME_MIN", "")
+    end = {"SLURM_JOB_END_TIME": str(int(now_s) + 60 * int(limit_min))} if limit_min.isdecimal() else {}
+    return {**end, **environ}
+
+
 def main() -> None:
     """Do it, and do not return."""
-    environ = dict(os.environ)
+    environ = with_end(os.environ, time.time_ns() / 1e9)
     environ["PATH"] = environ.get("QMIO_HUB_PATH") or environ.get("PATH", "")
     write_to_log(environ)
     hub = Hub(environ)

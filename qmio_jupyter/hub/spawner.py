@@ -351,6 +351,7 @@ class QmioSpawner(Spawner):  # type: ignore[misc]
             gateway=gateway,
             device=request.device,
             path=self.node_path,
+            walltime_min=request.walltime_min,
         )
         entry = Entry(saga=saga, user=self.user.name, owner=account.name, server=self.name)
         if self.server_ports:

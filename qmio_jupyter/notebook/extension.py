@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from typing import Any
 
+from qmio_jupyter.notebook import walltime
 from qmio_jupyter.notebook.completion import matcher_for
 from qmio_jupyter.notebook.magics import QpuMagics
 
 _NAME = "qpu"
+#: Who warns of the end of this process's Slurm job, by shell.
+_watches: dict[int, walltime.Watch] = {}
 
 
 def keep_empty_cells(lines: list[str]) -> list[str]:
@@ -30,12 +33,18 @@ def load(shell: Any) -> None:
     transformers = shell.input_transformers_cleanup
     at = next((i for i, one in enumerate(transformers) if _named(one) == "cell_magic"), len(transformers))
     transformers.insert(at, keep_empty_cells)
+    watch = walltime.watch(shell)
+    if watch is not None:
+        _watches[id(shell)] = watch
 
 
 def unload(shell: Any) -> None:
     """Take away what `load` registered, and close the client."""
     from qmio_jupyter.notebook import link
 
+    watch = _watches.pop(id(shell), None)
+    if watch is not None:
+        watch.stop()
     for kind in ("line", "cell"):
         shell.magics_manager.magics[kind].pop(_NAME, None)
     shell.magics_manager.registry.pop(QpuMagics.__name__, None)

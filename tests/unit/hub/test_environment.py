@@ -11,7 +11,7 @@ from qmio_jupyter.config.settings import GatewayAddress
 from qmio_jupyter.errors import ConfigError, HubError
 from qmio_jupyter.hub.environment import SECRETS, job_environment
 from qmio_jupyter.hub.names import Account
-from qmio_jupyter.hub.node import reserve, with_port
+from qmio_jupyter.hub.node import reserve, with_end, with_port
 from qmio_jupyter.hub.ports import ports_of
 
 HUB = {"JUPYTERHUB_API_TOKEN": "opens", "JPY_API_TOKEN": "opens", "JUPYTERHUB_USER": "Ana <'\"&>"}
@@ -29,6 +29,7 @@ def made() -> tuple[dict[str, str], dict[str, str]]:
         ),
         device="fake-qmio",
         path="/usr/bin",
+        walltime_min=30,
     )
 
 
@@ -106,3 +107,13 @@ def test_the_servers_url_gets_its_place() -> None:
     url = "http://127.0.0.1:0/user/Ana%20%C3%91/"
     assert with_port(url, "10.0.0.7", 4711) == "http://10.0.0.7:4711/user/Ana%20%C3%91/"
     assert with_port(url, "fd00::7", 4711) == "http://[fd00::7]:4711/user/Ana%20%C3%91/"
+
+
+def test_the_node_knows_when_its_job_ends() -> None:
+    environ = with_end({"QMIO_HUB_WALLTIME_MIN": "30", "A": "b"}, 1_000.5)
+    assert environ == {"QMIO_HUB_WALLTIME_MIN": "30", "A": "b", "SLURM_JOB_END_TIME": "2800"}
+    # Slurm's own word is better.
+    assert (
+        with_end({"QMIO_HUB_WALLTIME_MIN": "30", "SLURM_JOB_END_TIME": "7"}, 0.0)["SLURM_JOB_END_TIME"] == "7"
+    )
+    assert with_end({}, 0.0) == {}
