@@ -335,6 +335,10 @@ CODES: dict[str, tuple[str, str]] = {
         "The Slurm job ended before the server was there.",
         "See the reason it names; start again.",
     ),
+    "hub.late": (
+        "Your server was not there within the time that the hub allows.",
+        "See the reason it names; ask for less, or try later.",
+    ),
     "hub.option": ("A choice that cannot be had.", "Choose one of those it names."),
     "hub.ports": (
         "No port at which servers may listen is free on the node.",

@@ -19,6 +19,7 @@ from qmio_jupyter.slurm.adapter import Slurm, Submitted
 from qmio_jupyter.slurm.cache import Answer, JobCache
 from qmio_jupyter.slurm.cluster import Licence, Node, Partition, Reservation
 from qmio_jupyter.slurm.commands import SlurmCommands
+from qmio_jupyter.slurm.jobs import Ending
 from qmio_jupyter.slurm.requests import JobRequest
 
 #: Seconds for which what a form shows of the cluster is good enough.
@@ -67,6 +68,13 @@ class Cluster:
         """Return all jobs, at most five seconds old; not older than `after_s` of `now_s` where that is given."""
         future = self.cache.fresh() if after_s is None else self.cache.after(max(after_s, self.now_s() - 5.0))
         return await asyncio.shield(asyncio.wrap_future(future))
+
+    async def ending(self, job_id: int, name: str) -> Ending | None:
+        """Return how a job ended; None where Slurm does not say so."""
+        try:
+            return await asyncio.to_thread(self.slurm.ending, job_id, name)
+        except SlurmError:
+            return None
 
     async def cancel(self, name: str, *, owner: str) -> None:
         """Cancel the owner's jobs of this name; none is no error."""

@@ -15,7 +15,7 @@ from qmio_jupyter.hub.offer import DeviceChoice, Offer, Partition, Profile, Rese
 from qmio_jupyter.hub.options import Options
 
 
-def form(offer: Offer, last: Options | None = None) -> str:
+def form(offer: Offer, last: Options | None = None, ended: str = "") -> str:
     """Return the form's content, without the form element and its button, which the hub has.
 
     Parameters
@@ -24,9 +24,16 @@ def form(offer: Offer, last: Options | None = None) -> str:
         What this user may choose from.
     last : Options, optional
         What she chose the last time: selected again where it is still offered.
+    ended : str
+        Why her last server ended although she had not stopped it; empty: it did not.
     """
     chosen = last or Options()
     parts = ['<div class="qmio-form">']
+    if ended:
+        parts.append(
+            f'<p role="status" class="alert alert-warning">Your last server ended: {escape(ended)}. '
+            "Its notebooks are as they were last saved.</p>"
+        )
     if offer.profiles:
         parts.append(_profiles(offer.profiles, chosen.profile))
         parts.append('<details class="mb-3"')

@@ -14,8 +14,10 @@ from qmio_jupyter.errors import QmioError
 from qmio_jupyter.hub.cluster import Cluster
 from qmio_jupyter.hub.journal import Journal
 from qmio_jupyter.hub.promises import Promises
+from qmio_jupyter.hub.saga import Saga
 from qmio_jupyter.hub.undoing import Undoer
 from qmio_jupyter.hub.waiting import DeviceNow
+from qmio_jupyter.hub.words import ending
 from qmio_jupyter.model.access import Booking
 from qmio_jupyter.model.device import DeviceView
 from qmio_jupyter.slurm.commands import SlurmCommands
@@ -61,6 +63,8 @@ class Office:
         self.undoer = Undoer(self.cluster, self.promises, self.journal, self.now_ms)
         #: Starts and running servers by grant.
         self.starts: dict[str, Start] = {}
+        #: Why the last server of a (user, server name) ended, if nobody had asked for that; told with the next form.
+        self.ends: dict[tuple[str, str], str] = {}
         #: With internal TLS: where nodes report; opened when the first server is started.
         self.door: Door | None = None
         self._seen: tuple[float, tuple[DeviceView, ...], tuple[Booking, ...]] = (float("-inf"), (), ())
@@ -83,6 +87,11 @@ class Office:
         """Return milliseconds since the Unix epoch."""
         return time.time_ns() // 1_000_000
 
+    async def how_ended(self, saga: Saga) -> str:
+        """Return how the job of a start has ended, in words, as well as Slurm says it."""
+        found = await self.cluster.ending(int(saga.job_id), saga.job_name)
+        return "the Slurm job ended" if found is None else ending(found.state, found.reason)
+
     def sweep(self, known: set[str]) -> list[str]:
         """Undo every start that is written down and not among `known`; return their grants.
 
@@ -100,11 +109,14 @@ class Office:
         return self._seen[1]
 
     async def device_now(self, name: str, tenant: str) -> DeviceNow | None:
-        """Return what a waiting user is told of her device; None where the gateway does not answer or has none."""
+        """Return what a waiting user is told of her device; None where the gateway has none of this name.
+
+        A gateway that is away is not waited for: nobody's job is looked at later for it.
+        """
         try:
-            await self._look()
-        except QmioError:
-            return None
+            await asyncio.wait_for(self._look(), DEVICES_S)
+        except (QmioError, TimeoutError):
+            return DeviceNow(name=name, state="")
         for view in self._seen[1]:
             if view.description.name == name:
                 return device_now(view, self._seen[2], tenant, self.now_ms())

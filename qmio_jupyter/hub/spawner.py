@@ -49,6 +49,7 @@ from qmio_jupyter.hub.names import Account, account_of
 from qmio_jupyter.hub.offer import Limits, Offer, Profile
 from qmio_jupyter.hub.offering import offer_of
 from qmio_jupyter.hub.office import Office
+from qmio_jupyter.hub.patience import patience_s, within
 from qmio_jupyter.hub.ports import ports_of
 from qmio_jupyter.hub.presence import is_present
 from qmio_jupyter.hub.saga import Saga
@@ -265,7 +266,7 @@ class QmioSpawner(Spawner):  # type: ignore[misc]
             last = o.from_json(kept) if kept else None
         except QmioError:
             last = None
-        return form(found, last)
+        return form(found, last, self.office.ends.get((self.user.name, self.name), ""))
 
     async def _resolve(self, user_options: Mapping[str, Any]) -> None:
         """Make a complete request of what was asked for, or refuse it before anything is submitted."""
@@ -378,7 +379,9 @@ class QmioSpawner(Spawner):  # type: ignore[misc]
         )
         self._start = start
         office.starts[saga.grant_id] = start
-        return await start.bring_about(public if self.seal else {**public, **secret})
+        office.ends.pop((self.user.name, self.name), None)
+        environ = public if self.seal else {**public, **secret}
+        return await within(patience_s(self.start_timeout), start, environ)
 
     def _written(self, saga: Saga) -> None:
         """Keep where the start stands in the hub's database, too."""
@@ -436,7 +439,10 @@ class QmioSpawner(Spawner):  # type: ignore[misc]
             return None
         if goes_on(saga, answer.by_id.get(int(saga.job_id))):
             return None
-        self.log.info("%s: Slurm job %s has ended, or is not where it said", self._log_name, saga.job_id)
+        how = self.office.ends[self.user.name, self.name] = await self.office.how_ended(saga)
+        self.log.info(
+            "%s: Slurm job %s has ended, or is not where it said: %s", self._log_name, saga.job_id, how
+        )
         await self._undo(patience_s=0.0)
         return 0
 

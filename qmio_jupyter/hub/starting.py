@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import re
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import TYPE_CHECKING
 
@@ -231,8 +232,10 @@ class Start:
     async def _bind(self) -> None:
         saga = self.saga
         await self.office.promises.bind(saga.grant_id, cluster=saga.cluster, job_id=saga.job_id)
-        self._write(s.bound(saga))
-        self.waiting = msgspec.structs.replace(self.waiting, stage="pending", reason="None")
+        # The node may have reported meanwhile.
+        self._write(s.bound(self.saga))
+        if not self.saga.is_running:
+            self.waiting = msgspec.structs.replace(self.waiting, stage="pending", reason="None")
 
     async def _await_news(self) -> None:
         """Wait for a report of the node, or look at Slurm; at most once per its shared query."""
@@ -266,13 +269,19 @@ class Start:
             return
         job = answer.by_id.get(int(self.saga.job_id))
         if job is None or not goes_on(self.saga, job):
-            raise HubError(
-                "the Slurm job ended before the server was there",
-                code="hub.ended",
-                hint="Somebody may have cancelled it; start again.",
-            )
+            raise await self._ended()
         self._heed(job, answer)
         self.waiting = msgspec.structs.replace(self.waiting, device=device, unanswered_s=0.0)
+
+    async def _ended(self) -> HubError:
+        """Return why there is no job any more, as well as Slurm says it."""
+        how = await self.office.how_ended(self.saga)
+        self._heed_failure()
+        return HubError(
+            f"{how}, before the server was there",
+            code="hub.ended",
+            hint="Start again; if it ends again, tell the administrator.",
+        )
 
     def _heed(self, job: Job, answer: Answer) -> None:
         """Take note of what Slurm says of the job."""
@@ -372,7 +381,8 @@ class Start:
 
     def failed(self, why_not: str) -> None:
         """Take note that the node could not do its part."""
-        self._failure = why_not
+        # The code in front is the node's; the hub's own comes before it.
+        self._failure = re.sub(r"\A\[[a-z_.]+\] ", "", why_not)
         self._news.set()
 
     # ------------------------------------------------------------ back

@@ -21,6 +21,7 @@ class DeviceNow(msgspec.Struct, frozen=True, kw_only=True):
     """The device of the session at this moment."""
 
     name: str
+    #: Empty: the gateway does not answer at the moment.
     state: str = "idle"
     #: Tasks that wait or run on it.
     tasks: int = 0
@@ -66,6 +67,23 @@ def eta(waiting: Waiting) -> tuple[float, float] | None:
     if waiting.device is not None and waiting.device.booked_s is not None:
         low, high = max(low, waiting.device.booked_s), max(high, waiting.device.booked_s)
     return low, high
+
+
+def too_long(waiting: Waiting, patience_s: float) -> tuple[str, str]:
+    """Return what a user is told whose start is given up after `patience_s`: (what, what to do next)."""
+    within = f"within {span(patience_s, patience_s)}"
+    if waiting.unanswered_s > 0:
+        return f"Slurm did not answer, and there was no server {within}", "Tell the administrator."
+    match waiting.stage:
+        case "pending":
+            meaning, advice = why(waiting.reason)
+            return f"your job did not start {within}: {meaning}", advice or "Try again later."
+        case "opening":
+            return f"the QPU session was not open on node {waiting.node} {within}", "Tell the administrator."
+        case "starting":
+            return f"the server on node {waiting.node} did not answer {within}", "Tell the administrator."
+        case _:
+            return f"there was no server {within}", "Try again later."
 
 
 def line(waiting: Waiting) -> str:
@@ -137,6 +155,8 @@ def _on(device: DeviceNow | None) -> str:
 def _device(device: DeviceNow | None) -> list[str]:
     if device is None:
         return []
+    if not device.state:
+        return [f"the gateway of device {device.name} does not answer at the moment, asking goes on"]
     tasks = "no task waits there" if device.tasks == 0 else f"{_tasks(device.tasks)} there"
     parts = [f"device {device.name} is {device.state}, {tasks}"]
     kind = f" ({device.booked_for})" if device.booked_for else ""

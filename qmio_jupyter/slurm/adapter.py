@@ -17,7 +17,7 @@ from qmio_jupyter.slurm.accounts import Association, Qos
 from qmio_jupyter.slurm.cluster import ExpectedStart, Licence, Node, Partition, Reservation
 from qmio_jupyter.slurm.commands import SlurmCommands
 from qmio_jupyter.slurm.complaints import failure, is_unknown_job
-from qmio_jupyter.slurm.jobs import Job
+from qmio_jupyter.slurm.jobs import Ending, Job
 from qmio_jupyter.slurm.requests import JobRequest, job_name
 from qmio_jupyter.slurm.running import ProcessRunner
 from qmio_jupyter.slurm.text import is_number, long_format, unreadable
@@ -110,6 +110,19 @@ class Slurm:
             if error.code == "slurm.unknown_job":
                 return ()
             raise
+
+    def ending(self, job_id: int, name: str) -> Ending | None:
+        """Return how the job of this id and name has ended; None if it has not, or Slurm has forgotten it.
+
+        Slurm remembers for ``MinJobAge`` seconds.
+        """
+        try:
+            said = self._ask([self.commands.scontrol, "--oneliner", "show", "job", str(job_id)])
+        except SlurmError as error:
+            if error.code == "slurm.unknown_job":
+                return None
+            raise
+        return jobs.parse_ending(said, name)
 
     def cancel(self, job_id: int, *, user: str | None = None) -> None:
         """Cancel a job; one that has ended is left as it is."""

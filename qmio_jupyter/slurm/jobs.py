@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
+from typing import NamedTuple
 
 import msgspec
 
@@ -45,6 +46,8 @@ FIELDS = (
     "Name",
 )
 
+#: Name, state and reason; all three stand before what a user can write, but for the name, which is compared.
+_ENDING = re.compile(r"JobId=[0-9]+ .*?JobName=(\S+) UserId=.*? JobState=([A-Z_]+) Reason=(\S+) ")
 _CALLED = re.compile(r"([0-9]{1,10})(?:([_+])([0-9]{1,10}))?")
 
 #: States in which a job holds its nodes and its processes may run.
@@ -55,6 +58,32 @@ WAITING = frozenset({"PENDING", "REQUEUED", "REQUEUE_HOLD", "REQUEUE_FED", "SPEC
 BETWEEN = frozenset(
     {"SUSPENDED", "STOPPED", "SIGNALING", "RESIZING", "STAGE_OUT", "COMPLETING", "RESV_DEL_HOLD"}
 )
+
+
+#: States after which nothing of a job is left to come.
+ENDED = frozenset(
+    {
+        "BOOT_FAIL",
+        "CANCELLED",
+        "COMPLETED",
+        "DEADLINE",
+        "FAILED",
+        "NODE_FAIL",
+        "OUT_OF_MEMORY",
+        "PREEMPTED",
+        "REVOKED",
+        "TIMEOUT",
+    }
+)
+
+
+class Ending(NamedTuple):
+    """How a job ended, in Slurm's words."""
+
+    #: As ``NODE_FAIL``.
+    state: str
+    #: Empty where Slurm names none.
+    reason: str
 
 
 class Job(msgspec.Struct, frozen=True, kw_only=True):
@@ -122,6 +151,17 @@ def parse_jobs(output: str, separator: str) -> tuple[Job, ...]:
         If it is not understood; no job is then taken to be there or gone.
     """
     return tuple(_job(record) for record in records(output, len(FIELDS), separator))
+
+
+def parse_ending(output: str, name: str) -> Ending | None:
+    """Return how the job of this name has ended, by ``scontrol --oneliner show job``; None if it has not.
+
+    Of what the line holds only the state and the reason are taken, which are Slurm's own words.
+    """
+    match = _ENDING.match(output)
+    if match is None or match[1] != name or match[2] not in ENDED:
+        return None
+    return Ending(match[2], text_or_none(match[3]))
 
 
 def _job(record: list[str]) -> Job:

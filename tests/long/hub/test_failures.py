@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -14,7 +15,8 @@ from qmio_jupyter.testing.centre import Centre
 from qmio_jupyter.testing.home import wait_until
 from qmio_jupyter.testing.hub import Hub
 from qmio_jupyter.testing.slurm import MiniSlurm
-from tests.integration.hub.test_both_or_neither import NAME, nothing_is_left
+from qmio_jupyter.testing.visitor import Visitor
+from tests.integration.hub.test_both_or_neither import NAME, WITHIN_S, nothing_is_left, script
 
 pytestmark = pytest.mark.timeout(180)
 
@@ -51,7 +53,7 @@ class Asked:
 
     def answer(self) -> str:
         """Return what she was told in the end."""
-        self._thread.join(60)
+        self._thread.join(120)
         return self.why
 
 
@@ -62,8 +64,63 @@ def test_the_operator_cancels_a_job_that_waits(make_hub: Callable[..., Hub], clu
         asked = Asked(hub, user)
         wait_until(lambda: [s for s in hub.journal() if s["bound"] == "yes"], "the job waits")
         cluster.slurm().cancel(int(hub.journal()[0]["job_id"]))
-        assert "ended before the server was there" in asked.answer()
+        assert "he Slurm job was cancelled, before the server was there" in asked.answer()
     wait_until(lambda: not cluster.slurm().jobs(), "the cluster is empty")
+    nothing_is_left(hub, cluster)
+
+
+def test_no_resources_for_ever(make_hub: Callable[..., Hub], cluster: MiniSlurm) -> None:
+    hub = make_hub(start_timeout=20)
+    user = hub.user(NAME)
+    with full(cluster):
+        why = hub.ask_for_server(user, device="echo", cores=4)
+        assert "Your job did not start within 16 s: no node of this size is free yet" in why, why
+        assert "smaller request" in why
+        wait_until(
+            lambda: not [job for job in cluster.slurm().jobs() if job.name.startswith("qmio-g-")],
+            "her job is gone",
+            WITHIN_S,
+        )
+    wait_until(lambda: not cluster.slurm().jobs(), "the cluster is empty")
+    nothing_is_left(hub, cluster)
+    # Nothing stands in the way of the next try.
+    assert hub.ask_for_server(user, device="echo") == ""
+    hub.api(f"users/{user}/server", "DELETE")
+    nothing_is_left(hub, cluster)
+
+
+@contextmanager
+def booting(hub: Hub, arrived: Path) -> Iterator[Asked]:
+    """Have a user whose job runs, and whose server never comes."""
+    asked = Asked(hub, hub.user(NAME))
+    wait_until(arrived.exists, "her job runs", 60)
+    yield asked
+
+
+def deaf(here: Path) -> tuple[str, Path]:
+    """Return an interpreter that does nothing, and the file that says that it was started."""
+    arrived = here / "arrived"
+    return script(here / "python", f"touch {arrived}; exec sleep 600"), arrived
+
+
+def test_the_operator_cancels_a_job_whose_server_is_starting(
+    make_hub: Callable[..., Hub], cluster: MiniSlurm, here: Path
+) -> None:
+    python, arrived = deaf(here)
+    hub = make_hub(python=python)
+    with booting(hub, arrived) as asked:
+        cluster.slurm().cancel(int(hub.journal()[0]["job_id"]))
+        assert "he Slurm job was cancelled, before the server was there" in asked.answer()
+    nothing_is_left(hub, cluster)
+
+
+def test_a_walltime_that_is_reached_while_the_server_is_starting(
+    make_hub: Callable[..., Hub], cluster: MiniSlurm, here: Path
+) -> None:
+    python, arrived = deaf(here)
+    hub = make_hub(python=python, limits={"cores": 1, "walltime_min": 1})
+    with booting(hub, arrived) as asked:
+        assert "he Slurm job's time was up" in asked.answer()
     nothing_is_left(hub, cluster)
 
 
@@ -131,4 +188,25 @@ def test_the_gateway_goes_away_before_the_session_is_open(
         centre.start()
     assert asked.answer() == ""
     hub.api(f"users/{user}/server", "DELETE")
+    nothing_is_left(hub, cluster)
+
+
+@pytest.mark.timeout(420)
+def test_a_user_is_warned_before_her_walltime_is_reached(
+    make_hub: Callable[..., Hub], cluster: MiniSlurm
+) -> None:
+    hub = make_hub(poll_interval=1)
+    user = hub.user(NAME)
+    assert hub.ask_for_server(user, device="echo", walltime_min=2) == ""
+    channel = hub.kernel(user)
+    kernel = channel.__enter__()  # it ends with the server, not by us
+    assert kernel.run("1").strip() == "1"
+    # A cell that still runs a minute before the end.
+    shown = kernel.run(
+        "import os, time\ntime.sleep(int(os.environ['SLURM_JOB_END_TIME']) - time.time() - 55)"
+    )
+    assert "Your Slurm job's time is up in 60 s" in shown, shown
+    kernel.close()
+    wait_until(lambda: hub.api(f"users/{user}")["server"] is None, "the hub notices", 200)
+    assert "Your last server ended: the Slurm job&#x27;s time was up" in Visitor(hub, NAME).form()
     nothing_is_left(hub, cluster)

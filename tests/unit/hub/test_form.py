@@ -13,6 +13,11 @@ from qmio_jupyter.hub.options import NAMES, Options, from_form
 from tests.unit.hub.offers import ODD, OFFER
 
 
+def test_why_the_last_server_ended_is_told() -> None:
+    assert "Your last server ended: the &lt;node&gt; failed." in form(OFFER, ended="the <node> failed")
+    assert "Your last server" not in form(OFFER)
+
+
 class Page(HTMLParser):
     """The tags of a page, and what a browser would submit."""
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from msgspec.structs import replace
 
-from qmio_jupyter.hub.waiting import DeviceNow, Waiting, eta, line, page, percent
+from qmio_jupyter.hub.waiting import DeviceNow, Waiting, eta, line, page, percent, too_long
 from qmio_jupyter.hub.words import HOPELESS, REASONS, ending, is_hopeless, why
 
 PENDING = Waiting(stage="pending", partition="ilk", reason="Resources", ahead=2, start_s=600)
@@ -57,6 +57,28 @@ def test_a_silent_slurm_is_not_a_lost_place() -> None:
     text = line(replace(PENDING, unanswered_s=12.0))
     assert "has not answered for 12 s" in text
     assert "your place in the queue is kept" in text
+
+
+def test_a_silent_gateway_is_told_of() -> None:
+    text = line(replace(PENDING, stage="opening", node="n1", device=replace(DEVICE, state="")))
+    assert "the gateway of device qmio does not answer at the moment, asking goes on" in text
+
+
+@pytest.mark.parametrize(
+    ("waiting", "what", "advice"),
+    [
+        (PENDING, "your job did not start within 4 h: no node of this size", "smaller"),
+        (replace(PENDING, reason="Priority"), "others are ahead of you", "Try again later"),
+        (replace(PENDING, stage="opening", node="n1"), "session was not open on node n1", "administrator"),
+        (replace(PENDING, stage="starting", node="n1"), "server on node n1 did not answer", "administrator"),
+        (replace(PENDING, unanswered_s=9.0), "Slurm did not answer", "administrator"),
+        (replace(PENDING, stage="granting"), "there was no server within 4 h", "later"),
+    ],
+)
+def test_who_is_given_up_is_told_why(waiting: Waiting, what: str, advice: str) -> None:
+    said = too_long(waiting, 4 * 3600.0)
+    assert what in said[0]
+    assert advice in said[1]
 
 
 @pytest.mark.parametrize(

@@ -194,3 +194,22 @@ def test_a_process_that_hangs_is_killed_with_its_children(tmp_path: Path) -> Non
     for pid in pids.read_text().split():
         stat = Path(f"/proc/{pid}/stat")
         until(lambda stat=stat: not stat.exists() or stat.read_text().split()[2] in "ZX", f"{pid} is gone")
+
+
+ENDED = (
+    "JobId=7 JobName=qmio-g-1 UserId=ana(1001) GroupId=ana(1001) MCS_label=N/A Priority=1 Nice=0 Account=(null) "
+    "QOS=(null) JobState=NODE_FAIL Reason=NodeDown Dependency=(null) Comment=x JobState=COMPLETED Reason=None \n"
+)
+
+
+def test_how_a_job_ended() -> None:
+    runner = Said(out=ENDED)
+    slurm = Slurm(SlurmCommands(), runner)
+    assert slurm.ending(7, "qmio-g-1") == ("NODE_FAIL", "NodeDown")
+    assert runner.argv[1:] == ["--oneliner", "show", "job", "7"]
+    # The id is another job's by now, or the job has not ended, or Slurm has forgotten it.
+    assert slurm.ending(7, "qmio-g-2") is None
+    running = Said(out=ENDED.replace("NODE_FAIL", "RUNNING"))
+    assert Slurm(SlurmCommands(), running).ending(7, "qmio-g-1") is None
+    forgotten = Said(1, err="slurm_load_jobs error: Invalid job id specified")
+    assert Slurm(SlurmCommands(), forgotten).ending(7, "qmio-g-1") is None
