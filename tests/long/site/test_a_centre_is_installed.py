@@ -7,6 +7,7 @@ themselves are in ``inside``: they run in another pytest, in namespaces that end
 from __future__ import annotations
 
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -32,3 +33,28 @@ def test_the_guide_and_the_doctor() -> None:
         argv, cwd=host.ROOT, env=dict(os.environ), stdin=subprocess.DEVNULL, check=False, timeout=1700
     )
     assert done.returncode == 0
+
+
+def test_systemd_takes_the_units(tmp_path: Path) -> None:
+    if shutil.which("systemd-analyze") is None:
+        missing("systemd-analyze")
+    units = host.ROOT / "jupyterhub_config" / "systemd"
+    for path in units.glob("*.service"):
+        # The interpreter has to be there for systemd to be content.
+        (tmp_path / path.name).write_text(path.read_text().replace("/opt/qmio/bin/python", sys.executable))
+    environ = os.environ | {"SYSTEMD_UNIT_PATH": f"{tmp_path}:"}
+    named = [str(path) for path in sorted(tmp_path.glob("*.service"))]
+    assert len(named) == 3
+    done = subprocess.run(
+        ["systemd-analyze", "verify", "--man=no", *named],
+        env=environ,
+        check=False,
+        capture_output=True,
+        text=True,
+    )
+    assert (done.returncode, done.stderr) == (0, "")
+    for name in ("qmio-gateway.service", "qmio-agent@.service"):
+        # Of 100: the exposure that systemd reckons.
+        argv = ["systemd-analyze", "security", "--offline=true", "--threshold=30", str(tmp_path / name)]
+        done = subprocess.run(argv, env=environ, check=False, capture_output=True, text=True)
+        assert done.returncode == 0, done.stdout[-300:]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import configparser
 import importlib
+import logging
 import os
 import shlex
 from importlib.util import find_spec
@@ -12,6 +13,7 @@ from pathlib import Path
 import pytest
 from traitlets.config import Config
 
+from qmio_jupyter.cli.site import ask_hub
 from qmio_jupyter.config.settings import GatewayAddress, parse
 from qmio_jupyter.hub.offer import Limits, Profile
 from qmio_jupyter.hub.spawner import QmioSpawner, _configured
@@ -65,3 +67,11 @@ def test_units_run_what_there_is(path: Path) -> None:
     words = unit["Service"]["ExecStart"].split()
     module = words[words.index("-m") + 1]
     assert find_spec(module) is not None
+
+
+def test_jupyterhub_takes_the_hubs_configuration(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(logging, "disable", lambda level: None)
+    app, spawner, proxy, unknown = ask_hub._loaded(str(EXAMPLE / "jupyterhub_config.py"))
+    assert unknown == []
+    assert (type(spawner), proxy.should_start, app.cleanup_servers) == (QmioSpawner, True, False)
+    assert app.hub.api_url == "http://10.0.0.4:8081/hub/api"

@@ -69,10 +69,6 @@ TOGETHER: dict[str, tuple[str, list[Break]]] = {
             Break("site.hub.journal", f"rm -rf {JOURNAL}; install -d -m 700 {JOURNAL}", "belongs to root"),
             Break("site.hub.run_as", f"sed -i s/SETENV:// {RULE}", "does not run for ana"),
             Break("site.gateway.settings", f"echo 'colour = 1' >> {GATEWAY}", "colour"),
-            Break("site.slurm.prolog", f"sed -i s/^Epilog=/Prolog=/ {SLURM}", "is not ours"),
-            Break(
-                "site.slurm.bf_licenses", f"sed -i s/,bf_licenses// {SLURM}; scontrol reconfigure", "lacks"
-            ),
             Break(
                 "site.slurm.commands",
                 setting("QmioSpawner.slurm", {"squeue": "/opt/squeue"}),
@@ -91,6 +87,10 @@ TOGETHER: dict[str, tuple[str, list[Break]]] = {
                 "/bin/sh",
             ),
             Break("site.hub.run_as_narrow", ":", "for root"),
+            Break("site.slurm.prolog", f"sed -i s/^Epilog=/Prolog=/ {SLURM}", "is not ours"),
+            Break(
+                "site.slurm.bf_licenses", f"sed -i s/,bf_licenses// {SLURM}; scontrol reconfigure", "lacks"
+            ),
             Break("site.gateway.settings", f'sed -i \'s/"issuer"/"monitor"/\' {GATEWAY}', "no issuer"),
         ],
     ),
