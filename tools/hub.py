@@ -60,6 +60,14 @@ def stop(number: int, frame: FrameType | None) -> None:  # noqa: ARG001 - as a h
     raise KeyboardInterrupt
 
 
+def remove_empty(uid: int) -> None:
+    """Remove the directories for what jobs keep on a node, where nothing is in them."""
+    kept = Path(f"/tmp/qmio-{uid}")
+    for path in (kept / "jobs", kept):
+        with contextlib.suppress(OSError):
+            path.rmdir()
+
+
 def lacking() -> str:
     """Have the Debian packages, as root; return what is missing after that."""
     for part in ("slurm", "proxy"):
@@ -80,6 +88,7 @@ def main() -> int:
         return 1
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, stop)
+    is_root = os.geteuid() == 0
     with contextlib.ExitStack() as stack, contextlib.suppress(KeyboardInterrupt):
         root = Path(
             stack.enter_context(tempfile.TemporaryDirectory(prefix="qmio-hub-", ignore_cleanup_errors=True))
@@ -87,6 +96,12 @@ def main() -> int:
         root.chmod(0o755)
         for part in ("slurm", "centre", "hub", "homes"):
             (root / part).mkdir()
+        if not is_root:
+            # As for the users that root makes: homes that are gone at the end, and nothing of it in one's own.
+            for name in ("XDG_CONFIG_HOME", "XDG_STATE_HOME", "XDG_DATA_HOME", "XDG_CACHE_HOME"):
+                os.environ.pop(name, None)
+            os.environ["HOME"] = str(root / "homes")
+            stack.callback(remove_empty, os.getuid())
         print("hub: starting Slurm, gateway and JupyterHub ...", flush=True)
         cluster = MiniSlurm(root / "slurm", nodes=NODES, partitions=PARTITIONS)
         stack.callback(cluster.stop)
@@ -95,7 +110,7 @@ def main() -> int:
         stack.callback(centre.stop)
         centre.start()
         users = None
-        if os.geteuid() == 0:
+        if is_root:
             users = {name: f"qmio-{name}"[:32] for name in wanted.users}
             stack.enter_context(hubs.unix_users(list(users.values()), root / "homes"))
         hub = Hub(
@@ -106,6 +121,8 @@ def main() -> int:
             users=users,
             settings={"profiles": PROFILES},
         )
+        # The hub first, then what it has started: so that servers clear away what they keep on their nodes.
+        stack.callback(cluster.cancel_all)
         stack.callback(hub.stop)
         hub.start()
         print(f"\nhub: {hub.url}")

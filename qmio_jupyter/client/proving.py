@@ -66,6 +66,17 @@ class SlurmProver:
         self._keys: KeyPair | None = None
 
     @property
+    def directory(self) -> Path:
+        """Where this job's key is on this node: 0700, made on first use; worth nothing when the job has ended.
+
+        Raises
+        ------
+        ConfigError
+            If there is no place for it.
+        """
+        return private_directory(node_local(self._environ) / JOBS) / self._name
+
+    @property
     def keys(self) -> KeyPair:
         """The key pair of this job on this node, made on first use.
 
@@ -75,9 +86,9 @@ class SlurmProver:
             If there is no place for it, or it is not what it should be.
         """
         if self._keys is None:
-            jobs = private_directory(node_local(self._environ) / JOBS)
-            forget_old(jobs)
-            self._keys = keys_at(private_directory(jobs / self._name) / "session.key")
+            directory = self.directory
+            forget_old(directory.parent)
+            self._keys = keys_at(private_directory(directory) / "session.key")
         return self._keys
 
     def answer(self, nonce: SessionNonce, server_key: str) -> SessionOpen:

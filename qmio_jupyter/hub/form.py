@@ -15,7 +15,7 @@ from qmio_jupyter.hub.offer import DeviceChoice, Offer, Partition, Profile, Rese
 from qmio_jupyter.hub.options import Options
 
 
-def form(offer: Offer, last: Options | None = None, ended: str = "") -> str:
+def form(offer: Offer, last: Options | None = None, ended: str = "", *, is_one_user: bool = False) -> str:
     """Return the form's content, without the form element and its button, which the hub has.
 
     Parameters
@@ -26,9 +26,16 @@ def form(offer: Offer, last: Options | None = None, ended: str = "") -> str:
         What she chose the last time: selected again where it is still offered.
     ended : str
         Why her last server ended although she had not stopped it; empty: it did not.
+    is_one_user : bool
+        Whether all servers run as one unix user, which she is told.
     """
     chosen = last or Options()
     parts = ['<div class="qmio-form">']
+    if is_one_user:
+        parts.append(
+            '<p class="alert alert-warning">All servers of this hub run as one unix user: its users are not '
+            "isolated from one another.</p>"
+        )
     if ended:
         parts.append(
             f'<p role="status" class="alert alert-warning">Your last server ended: {escape(ended)}. '

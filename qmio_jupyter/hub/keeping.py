@@ -1,7 +1,8 @@
 """Runs a job's server and, when it ends or its job is ended, removes what the job has kept on its node.
 
-``python -I -S keeping.py DIRECTORY SECRETS COMMAND...``, run by its path, with the standard library alone: it lives as
-long as the server does and is to cost next to nothing. It is the process that Slurm knows, so Slurm waits for it.
+``python -I -S keeping.py SECRETS [DIRECTORY ...] -- COMMAND...``, run by its path, with the standard library alone: it
+lives as long as the server does and is to cost next to nothing. It is the process that Slurm knows, so Slurm waits for
+it.
 """
 
 from __future__ import annotations
@@ -16,16 +17,16 @@ from types import FrameType
 PASSED = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGUSR1, signal.SIGUSR2)
 
 
-def main(directory: str, secrets: str, command: list[str]) -> int:
+def main(secrets: str, directories: list[str], command: list[str]) -> int:
     """Run the command; return its exit status.
 
     Parameters
     ----------
-    directory : str
-        Removed when the command has ended.
     secrets : str
-        Removed as soon as the job is being ended: Slurm kills a job that takes its time, and this process with it.
-        The server has read them when it started.
+        Directory that is removed as soon as the job is being ended: Slurm kills a job that takes its time, and this
+        process with it. The server has read what is in it when it started.
+    directories : list of str
+        Removed when the command has ended.
     command : list of str
         Absolute path of a program, and its arguments.
     """
@@ -46,11 +47,12 @@ def main(directory: str, secrets: str, command: list[str]) -> int:
     _, status = os.waitpid(child, 0)
     for number in PASSED:
         signal.signal(number, signal.SIG_IGN)
-    shutil.rmtree(secrets, ignore_errors=True)
-    shutil.rmtree(directory, ignore_errors=True)
+    for directory in (secrets, *directories):
+        shutil.rmtree(directory, ignore_errors=True)
     code = os.waitstatus_to_exitcode(status)
     return code if code >= 0 else 128 - code
 
 
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1], sys.argv[2], sys.argv[3:]))
+    end = sys.argv.index("--")
+    sys.exit(main(sys.argv[1], sys.argv[2:end], sys.argv[end + 1 :]))

@@ -154,14 +154,15 @@ def runtime_directory(environ: Mapping[str, str]) -> Path:
     )
 
 
-def open_session(environ: Mapping[str, str]) -> None:
-    """Open the session of this job, as any program in it would.
+def open_session(environ: Mapping[str, str]) -> Path:
+    """Open the session of this job, as any program in it would; return where its key is.
 
     Raises
     ------
     QmioError
         Why the gateway does not open it.
     """
+    from qmio_jupyter.client.proving import SlurmProver
     from qmio_jupyter.client.sync import connect
 
     client = connect(environ=environ, start=False, timeout_s=60)
@@ -169,6 +170,7 @@ def open_session(environ: Mapping[str, str]) -> None:
         client.session()
     finally:
         client.close()
+    return SlurmProver(environ).directory
 
 
 def with_port(url: str, address: str, port: int) -> str:
@@ -271,7 +273,7 @@ def main() -> None:
         runtime = runtime_directory(environ)
         environ["JUPYTER_RUNTIME_DIR"] = str(runtime)
         address = greet(hub, environ, runtime)
-        open_session(environ)
+        keys = open_session(environ)
         hub.tell("opened")
         kept, port = reserve(address, ports_of(environ.get("QMIO_HUB_PORTS", "")))
         environ["JUPYTERHUB_SERVICE_URL"] = with_port(environ["JUPYTERHUB_SERVICE_URL"], address, port)
@@ -292,7 +294,8 @@ def main() -> None:
     # The socket is kept open by what follows: the port stays ours until the server listens on it.
     os.set_inheritable(kept.fileno(), True)
     keeper = [sys.executable, "-I", "-S", str(Path(__file__).with_name("keeping.py"))]
-    os.execve(keeper[0], [*keeper, str(runtime), str(runtime / TLS), *command], environ)  # noqa: S606
+    kept_here = [str(path) for path in (runtime / TLS, runtime, keys)]
+    os.execve(keeper[0], [*keeper, *kept_here, "--", *command], environ)  # noqa: S606
 
 
 if __name__ == "__main__":

@@ -266,7 +266,8 @@ class QmioSpawner(Spawner):  # type: ignore[misc]
             last = o.from_json(kept) if kept else None
         except QmioError:
             last = None
-        return form(found, last, self.office.ends.get((self.user.name, self.name), ""))
+        ended = self.office.ends.get((self.user.name, self.name), "")
+        return form(found, last, ended, is_one_user=not self.exec_prefix)
 
     async def _resolve(self, user_options: Mapping[str, Any]) -> None:
         """Make a complete request of what was asked for, or refuse it before anything is submitted."""

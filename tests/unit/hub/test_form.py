@@ -18,6 +18,11 @@ def test_why_the_last_server_ended_is_told() -> None:
     assert "Your last server" not in form(OFFER)
 
 
+def test_users_are_told_that_they_are_one_unix_user() -> None:
+    assert "not isolated from one another" in form(OFFER, is_one_user=True)
+    assert "isolated" not in form(OFFER)
+
+
 class Page(HTMLParser):
     """The tags of a page, and what a browser would submit."""
 

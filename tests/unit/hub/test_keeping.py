@@ -26,7 +26,9 @@ def kept(here: Path, *command: str) -> subprocess.Popen[str]:
     """Start a keeper as a node does."""
     (here / "run" / "tls").mkdir(parents=True)
     (here / "run" / "tls" / "key.pem").write_text("key")
-    argv = [sys.executable, "-I", "-S", str(keeping.__file__), str(here / "run"), str(here / "run" / "tls")]
+    (here / "session").mkdir()
+    kept_here = [str(here / name) for name in ("run/tls", "run", "session")]
+    argv = [sys.executable, "-I", "-S", str(keeping.__file__), *kept_here, "--"]
     return subprocess.Popen(
         [*argv, sys.executable, "-I", "-S", "-c", *command],
         stdin=subprocess.PIPE,
@@ -47,7 +49,7 @@ def test_a_key_goes_at_once_when_the_job_is_ended_and_the_rest_with_the_server(t
         assert (tmp_path / "run").exists()
         keeper.stdin.close()
         assert keeper.wait(10) == 3
-    assert not (tmp_path / "run").exists()
+    assert list(tmp_path.iterdir()) == []
 
 
 @pytest.mark.parametrize(

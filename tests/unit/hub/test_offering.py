@@ -83,19 +83,23 @@ DEVICES = (
 def made(
     jobs: tuple[Job, ...] = (), *, accounts: tuple[str, ...] | None = ("class",), shown: tuple[str, ...] = ()
 ) -> Offer:
-    associations = accounts and [
-        Association(
-            cluster="mini",
-            account=one,
-            user="alice",
-            qos=("normal",),
-            is_default=one == accounts[-1],
-            max_wall_s=3600,
-            max_tres={"cpu": 8, "mem": 4000},
-            grp_tres={"cpu": 4, "gres/gpu": 1},
-        )
-        for one in accounts
-    ]
+    associations = (
+        None
+        if accounts is None
+        else [
+            Association(
+                cluster="mini",
+                account=one,
+                user="alice",
+                qos=("normal",),
+                is_default=one == accounts[-1],
+                max_wall_s=3600,
+                max_tres={"cpu": 8, "mem": 4000},
+                grp_tres={"cpu": 4, "gres/gpu": 1},
+            )
+            for one in accounts
+        ]
+    )
     return offer_of(
         PICTURE,
         jobs,
