@@ -26,6 +26,8 @@ from qmio_jupyter.slurm.requests import JobRequest
 OFFER_S = 10.0
 #: Seconds for which a user's associations are.
 ACCOUNTS_S = 120.0
+#: Seconds for which it is not tried again what Slurm has not answered.
+FAILED_S = 3.0
 
 T = TypeVar("T")
 
@@ -136,8 +138,12 @@ class Cluster:
         """Return what `ask` returned not long ago, or ask once for everybody who waits now."""
         asked_s, future = self._kept.get(what, (float("-inf"), None))
         now_s = time.monotonic()
-        is_failed = future is not None and future.done() and future.exception() is not None
-        if future is None or now_s - asked_s > max_age_s or is_failed:
+        if future is not None and future.done():
+            good_s = max_age_s if future.exception() is None else min(FAILED_S, max_age_s)
+            if now_s - asked_s > good_s:
+                future = None
+        # One that is still being asked is waited for by everybody, however slow Slurm is.
+        if future is None:
             future = asyncio.ensure_future(asyncio.to_thread(ask))
             self._kept[what] = (now_s, future)
         found: T = await asyncio.shield(future)

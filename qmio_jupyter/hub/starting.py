@@ -155,19 +155,33 @@ class Start:
 
     async def _until_it_answers(self) -> None:
         """Wait until the server accepts connections, and shows that it is ours; its job may end before it does."""
-        began_s = looked_s = self.office.cluster.now_s()
+        watching = asyncio.ensure_future(self._watch())
+        try:
+            await self._until_it_accepts(watching)
+        finally:
+            watching.cancel()
+            await asyncio.gather(watching, return_exceptions=True)
+
+    async def _watch(self) -> None:
+        """Look at the job again and again; ends with why it is over."""
+        while True:
+            await asyncio.sleep(LOOK_S)
+            await self._look()
+
+    async def _until_it_accepts(self, watching: asyncio.Future[None]) -> None:
+        """Try to connect, while somebody watches the job: Slurm may be slow to answer when the server is not."""
+        began_s = self.office.cluster.now_s()
         address, port = self.saga.address, self.saga.port
         while not (await _accepts(address, port) and await self._is_ours(address, port)):
             self._heed_failure()
+            if watching.done():
+                watching.result()
             if self.office.cluster.now_s() - began_s > self._server_s:
                 raise HubError(
                     f"the server on node {self.saga.node} does not answer at {address}:{port}",
                     code="hub.server",
                     hint="See its log, ~/.local/state/qmio/server.log; a firewall may be between it and the hub.",
                 )
-            if self.office.cluster.now_s() - looked_s >= LOOK_S:
-                await self._look()
-                looked_s = self.office.cluster.now_s()
             await asyncio.sleep(0.1)
 
     def _heed_failure(self) -> None:
@@ -255,12 +269,11 @@ class Start:
         self._heed_failure()
 
     async def _look(self) -> None:
-        device = await self.office.device_now(self.request.device, self.tenant)
-        try:
-            answer = await self.office.cluster.jobs(after_s=self.submitted_s)
-        except QmioError as error:
-            if not error.retryable:
-                raise
+        # Both at once: who of gateway and Slurm is away does not hide what the other says.
+        device, answer = await asyncio.gather(
+            self.office.device_now(self.request.device, self.tenant), self._asked()
+        )
+        if answer is None:
             last = self.office.cluster.cache.last
             silent_s = self.office.cluster.now_s() - (self.submitted_s if last is None else last.asked_s)
             self.waiting = msgspec.structs.replace(
@@ -282,6 +295,13 @@ class Start:
             code="hub.ended",
             hint="Start again; if it ends again, tell the administrator.",
         )
+
+    async def _asked(self) -> Answer | None:
+        """Return all jobs; None where Slurm could not be asked, for whatever reason: that ends no start."""
+        try:
+            return await self.office.cluster.jobs(after_s=self.submitted_s)
+        except QmioError:
+            return None
 
     def _heed(self, job: Job, answer: Answer) -> None:
         """Take note of what Slurm says of the job."""

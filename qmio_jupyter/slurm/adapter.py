@@ -16,7 +16,7 @@ from qmio_jupyter.slurm import accounts, cluster, jobs
 from qmio_jupyter.slurm.accounts import Association, Qos
 from qmio_jupyter.slurm.cluster import ExpectedStart, Licence, Node, Partition, Reservation
 from qmio_jupyter.slurm.commands import SlurmCommands
-from qmio_jupyter.slurm.complaints import failure, is_unknown_job
+from qmio_jupyter.slurm.complaints import failure, is_unknown_job, is_unreachable
 from qmio_jupyter.slurm.jobs import Ending, Job
 from qmio_jupyter.slurm.requests import JobRequest, job_name
 from qmio_jupyter.slurm.running import ProcessRunner
@@ -204,9 +204,13 @@ class Slurm:
     # ------------------------------------------------------------ running
 
     def _ask(self, argv: list[str]) -> str:
-        """Return what a query prints."""
+        """Return what a query prints.
+
+        One that complains that it could not ask has not answered, whatever its exit status: a site's wrapper may lose
+        that, and no jobs would look like all jobs gone.
+        """
         code, out, err = self._run(argv, check=False)
-        if code:
+        if code or is_unreachable(err):
             raise failure(_name(argv), code, err, is_query=True)
         return out
 

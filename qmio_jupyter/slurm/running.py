@@ -6,6 +6,7 @@ import contextlib
 import os
 import signal
 import subprocess
+import threading
 from collections.abc import Mapping, Sequence
 
 from qmio_jupyter.errors import SlurmError
@@ -59,20 +60,19 @@ class ProcessRunner:
                 code="slurm.command",
                 hint="Check the command's path in the settings, and that it is installed on this host.",
             ) from problem
-        with process:
-            try:
-                out, err = process.communicate(stdin, timeout=timeout_s)
-            except subprocess.TimeoutExpired:
-                _kill(process)
-                raise SlurmError(
-                    f"{_name(argv)} gave no answer within {timeout_s:g} s",
-                    code="slurm.unreachable",
-                    retryable=True,
-                    hint="Slurm may be busy or down; nothing is taken to have ended.",
-                ) from None
-            except BaseException:
-                _kill(process)
-                raise
+        try:
+            out, err = process.communicate(stdin, timeout=timeout_s)
+        except subprocess.TimeoutExpired:
+            _let_go(process)
+            raise SlurmError(
+                f"{_name(argv)} gave no answer within {timeout_s:g} s",
+                code="slurm.unreachable",
+                retryable=True,
+                hint="Slurm may be busy or down; nothing is taken to have ended.",
+            ) from None
+        except BaseException:
+            _let_go(process)
+            raise
         return process.returncode, out.decode("utf-8", "replace"), err.decode("utf-8", "replace")
 
 
@@ -80,10 +80,22 @@ def _name(argv: Sequence[str]) -> str:
     return argv[0].rpartition("/")[2]
 
 
-def _kill(process: subprocess.Popen[bytes]) -> None:
-    """Kill the process and its children; a run-as helper's child of another user may be beyond our reach."""
+def _let_go(process: subprocess.Popen[bytes]) -> None:
+    """Kill the process and its children, and wait for them no longer than `_LET_GO_S`.
+
+    What a run-as helper started for another user is beyond our reach, and so is who waits for a file system that is
+    away: they are left to a thread that takes note of their end.
+    """
     with contextlib.suppress(OSError):
         os.killpg(process.pid, signal.SIGKILL)
-    process.kill()
-    with contextlib.suppress(subprocess.TimeoutExpired):
-        process.communicate(timeout=_LET_GO_S)
+    with contextlib.suppress(OSError):
+        process.kill()
+    try:
+        process.wait(_LET_GO_S)
+    except subprocess.TimeoutExpired:
+        threading.Thread(target=process.wait, name="left to itself", daemon=True).start()
+    for pipe in (process.stdin, process.stdout, process.stderr):
+        if pipe is not None:
+            # What was still to be written to it is not.
+            with contextlib.suppress(OSError):
+                pipe.close()

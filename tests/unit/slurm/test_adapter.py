@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import threading
+import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+import psutil
 import pytest
 
 from qmio_jupyter.errors import ConfigError, SlurmError, UsageError
@@ -213,3 +216,33 @@ def test_how_a_job_ended() -> None:
     assert Slurm(SlurmCommands(), running).ending(7, "qmio-g-1") is None
     forgotten = Said(1, err="slurm_load_jobs error: Invalid job id specified")
     assert Slurm(SlurmCommands(), forgotten).ending(7, "qmio-g-1") is None
+
+
+def test_a_process_that_cannot_be_killed_is_not_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As a run-as helper's child of another user, or one that waits for a file system that is away."""
+
+    def may_not(*_: object) -> None:
+        raise PermissionError
+
+    monkeypatch.setattr("qmio_jupyter.slurm.running._LET_GO_S", 0.2)
+    monkeypatch.setattr("os.killpg", may_not)
+    monkeypatch.setattr("subprocess.Popen.kill", may_not)
+    began = time.monotonic()
+    with pytest.raises(SlurmError) as failed:
+        ProcessRunner().run(["/bin/sleep", "20"], timeout_s=0.2)
+    assert time.monotonic() - began < 10
+    assert failed.value.code == "slurm.unreachable"
+    monkeypatch.undo()
+    for thread in threading.enumerate():
+        if thread.name == "left to itself":
+            for child in psutil.Process().children():
+                child.kill()
+            thread.join(20)
+            assert not thread.is_alive()
+
+
+def test_a_query_that_complains_is_no_answer_whatever_its_status() -> None:
+    away = "slurm_load_jobs error: Unable to contact slurm controller (connect failure)\n"
+    with pytest.raises(SlurmError) as failed:
+        Slurm(runner=Said(0, "", away)).jobs()
+    assert failed.value.code == "slurm.unreachable"
