@@ -147,7 +147,7 @@ class Start:
                 case Step.BIND:
                     await self._bind()
                 case Step.AWAIT_RUNNING | Step.AWAIT_SERVER:
-                    await self._await_news()
+                    await self.wait_for_news()
                 case _:
                     raise HubError("the start is being undone", code="hub.ended")
         await self._until_it_answers()
@@ -251,7 +251,7 @@ class Start:
         if not self.saga.is_running:
             self.waiting = msgspec.structs.replace(self.waiting, stage="pending", reason="None")
 
-    async def _await_news(self) -> None:
+    async def wait_for_news(self) -> None:
         """Wait for a report of the node, or look at Slurm; at most once per its shared query."""
         self._heed_failure()
         self._news.clear()

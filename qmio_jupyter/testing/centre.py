@@ -70,11 +70,12 @@ class Centre:
         self._process: subprocess.Popen[bytes] | None = None
 
     @staticmethod
-    def verifier(cluster: MiniSlurm) -> str:
+    def verifier(cluster: MiniSlurm, *, interval_s: float = 1.0, squeue: str = "/usr/bin/squeue") -> str:
         """Return what `more` is for a gateway at which the jobs of a cluster prove themselves."""
         return (
             'verifier = "slurm"\n[gateway.slurm]\n'
-            f'config = "{cluster.conf}"\nmunge_socket = "{cluster.munge_socket}"\ninterval_s = 1.0\n'
+            f'config = "{cluster.conf}"\nmunge_socket = "{cluster.munge_socket}"\n'
+            f'interval_s = {interval_s}\nsqueue = "{squeue}"\n'
         )
 
     def start(self, *, devices: bool = True) -> Centre:

@@ -243,10 +243,11 @@ class Hub:
         self.certificates = root / "certificates"
         gateway = centre.address()
         key_file = gateway.key_file
-        self._argv = [sys.executable, "-m", "jupyterhub"]
+        #: Runs the hub itself; to be changed before it is started.
+        self.argv = [sys.executable, "-m", "jupyterhub"]
         if as_user:
             key_file = str(shutil.copy(key_file, root / "hub.key"))
-            self._argv = [*_become(as_user), python, "-m", "jupyterhub"]
+            self.argv = [*_become(as_user), python, "-m", "jupyterhub"]
         commands = cluster.commands()
         spawner = {
             "exec_prefix": list(commands.run_as),
@@ -267,8 +268,9 @@ class Hub:
             "environment": {"QMIO_MUNGE_SOCKET": str(cluster.munge_socket), "SLURM_CONF": commands.config},
             **(settings or {}),
         }
-        self._config = root / "jupyterhub_config.py"
-        self._config.write_text(
+        #: What it is started with; to be changed before that.
+        self.config_file = root / "jupyterhub_config.py"
+        self.config_file.write_text(
             "import json\n"
             f"c.JupyterHub.bind_url = {self.url!r}\n"
             f"c.JupyterHub.hub_bind_url = '{proto}://{address}:{self.hub_port}'\n"
@@ -300,7 +302,7 @@ class Hub:
         log = (self.root / "hub.log").open("ab")
         with log:
             self._process = subprocess.Popen(
-                [*self._argv, "-f", str(self._config)],
+                [*self.argv, "-f", str(self.config_file)],
                 cwd=self.root,
                 env=kept | {"NODE_PATH": _NODE_PATH} | self.cluster.environ,
                 stdin=subprocess.DEVNULL,

@@ -25,6 +25,8 @@ from figures import FIGURES, Figure  # noqa: E402
 from loops import bell_sampler, bindings, dependent  # noqa: E402
 from noisy import cold, small, wide  # noqa: E402
 from product import Product  # noqa: E402
+from site_figures import scheduler, sessions  # noqa: E402
+from starts import starts  # noqa: E402
 
 #: Every figure, by a name for ``--only``.
 ALL = FIGURES | {
@@ -37,6 +39,9 @@ ALL = FIGURES | {
     "cell": bell_cells,
     "first": first_cell,
     "live": live_view,
+    "sessions": sessions,
+    "scheduler": scheduler,
+    "starts": starts,
 }
 
 
