@@ -126,7 +126,7 @@ def _more(
     except QmioError as error:
         found = replace(found, devices_why=error.message)
     code, why = prove_nothing(address, munge_socket=munge_socket, cluster=cluster)
-    return replace(found, proof_code=code, proof_why=why)
+    return replace(found, cluster=cluster, proof_code=code, proof_why=why)
 
 
 def _device(view: DeviceView, now_s: float) -> DeviceFacts:

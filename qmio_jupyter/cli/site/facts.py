@@ -94,6 +94,8 @@ class LinkFacts(msgspec.Struct, frozen=True, kw_only=True):
     log: str = ""
     devices: tuple[DeviceFacts, ...] | None = None
     devices_why: str = ""
+    #: The cluster that was named in the proof; empty: Slurm had not told its name.
+    cluster: str = ""
     #: How the gateway refused a proof for a job that there cannot be.
     proof_code: str = ""
     proof_why: str = ""

@@ -159,6 +159,10 @@ def proofs(facts: LinkFacts) -> Finding:
     """Judge how far a credential made here comes at the gateway."""
     code, why = "site.gateway.proofs", facts.proof_why
     if facts.proof_code == "auth.credential" and why.startswith(_NO_SUCH_JOB):
+        if not facts.cluster:
+            # It asks nobody about a cluster that is not its own.
+            found = "it reads this host's MUNGE credentials; whether it can ask Slurm is not known"
+            return unasked(code, found, "Have Slurm answer here first.")
         return ok(code, "it reads this host's MUNGE credentials and asks Slurm")
     if facts.proof_code == "auth.munge":
         return unasked(code, why, "Start munged on both hosts (systemctl start munge).")

@@ -16,7 +16,9 @@ import pytest
 
 from qmio_jupyter.testing import host
 from tests.conftest import missing
+from tests.long.site.inside.broken import TOGETHER
 
+REPORT = host.ROOT / "docs" / "reports" / "centre.md"
 INSIDE = Path(__file__).parent / "inside"
 
 
@@ -33,6 +35,35 @@ def test_the_guide_and_the_doctor() -> None:
         argv, cwd=host.ROOT, env=dict(os.environ), stdin=subprocess.DEVNULL, check=False, timeout=1700
     )
     assert done.returncode == 0
+    REPORT.write_text(report())
+
+
+def report() -> str:
+    """Return what has been shown, in a table."""
+    rows = [
+        f"| `{one.code}` | {one.verdict} | {one.says} |" for _, breaks in TOGETHER.values() for one in breaks
+    ]
+    head = (
+        "# A centre, installed and broken\n\n"
+        "The [install guide](../how-to/install-at-a-centre.md) was followed from nothing to a task of a user and "
+        "JupyterLab\non a node, then backed up, upgraded and removed, on one host in namespaces of its own. "
+        "What stood in for what:\n\n"
+    )
+    instead = "".join(f"- {one.why}\n" for one in host.INSTEAD)
+    table = (
+        "\nIn between, each of these was broken for real, and `doctor --site` named it:\n\n"
+        "| check | says | of |\n|---|---|---|\n"
+    )
+    end = "\nWritten by `python -m pytest tests/long/site`.\n"
+    return (
+        head
+        + instead
+        + "- a script stands for systemd, and heeds of a unit what it says\n"
+        + table
+        + "\n".join(rows)
+        + "\n"
+        + end
+    )
 
 
 def test_systemd_takes_the_units(tmp_path: Path) -> None:

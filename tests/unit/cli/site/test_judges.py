@@ -303,6 +303,7 @@ LINK = LinkFacts(
     software="centre",
     store_ok=True,
     devices=(DEVICE,),
+    cluster="c",
     proof_code="auth.credential",
     proof_why="no job '0' of uid 990 runs",
 )
@@ -328,6 +329,7 @@ def link(facts: LinkFacts, own: GatewayFacts | None = None) -> dict[str, Verdict
         ({"store_ok": False}, {"ledger": "wrong"}),
         ({"devices": ()}, {"device": "wrong"}),
         ({"devices": None, "devices_why": "no role"}, {"device": "could not ask"}),
+        ({"cluster": ""}, {"proofs": "could not ask"}),
         ({"proof_code": "auth.munge", "proof_why": "munged"}, {"proofs": "could not ask"}),
         ({"proof_code": "slurm.unreachable", "proof_why": "squeue"}, {"proofs": "wrong"}),
         ({"proof_why": "the MUNGE credential is not valid here"}, {"proofs": "wrong"}),
