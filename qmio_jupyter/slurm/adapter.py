@@ -196,6 +196,11 @@ class Slurm:
         argv = [self.commands.sacctmgr, "-n", "-P", "show", "users", *where, "withassoc", columns]
         return accounts.parse_associations(self._ask(argv))
 
+    def level(self, user: str) -> str:
+        """Return a user's level in the accounting: ``None``, ``Operator`` or ``Administrator``. Needs slurmdbd."""
+        where = ["where", f"name={job_name(user)}", "format=AdminLevel"]
+        return self._ask([self.commands.sacctmgr, "-n", "-P", "show", "user", *where]).strip()
+
     def qos(self) -> tuple[Qos, ...]:
         """Return the QOS there are. Needs slurmdbd."""
         columns = f"format={','.join(accounts.QOS_COLUMNS)}"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import pwd
 from collections.abc import Sequence
 
 from qmio_jupyter.auth import munge
@@ -29,10 +30,19 @@ def look(commands: SlurmCommands, names: Sequence[str], *, has_accounts: bool = 
                 NodeFacts(name=node.name, address=node.address, is_usable=node.is_usable)
                 for node in slurm.nodes()
             ),
+            user=pwd.getpwuid(os.geteuid()).pw_name,
+            level=_level(slurm) if "jobs" in config.get("PrivateData", "") else "",
             accounts_why=_accounts_why(slurm) if has_accounts else None,
         )
     except QmioError as error:
         return SlurmFacts(commands=found, why=error.message)
+
+
+def _level(slurm: Slurm) -> str:
+    try:
+        return slurm.level(pwd.getpwuid(os.geteuid()).pw_name)
+    except QmioError:
+        return ""
 
 
 def _accounts_why(slurm: Slurm) -> str:

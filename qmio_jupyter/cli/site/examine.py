@@ -59,6 +59,10 @@ def examine(site: Site) -> Iterator[Finding]:
     slurm = _slurm_of(hub, gateway)
     if slurm is not None:
         yield from _slurm(slurm, hub, gateway)
+    own = None if gateway is None else gateway.slurm
+    if own is not None and own is not slurm and not own.why:
+        # The gateway asks as another user.
+        yield judge_slurm.sees_all(own)
     if site.with_job and hub is not None and hub.is_ours:
         yield from _job(site, hub, slurm)
 

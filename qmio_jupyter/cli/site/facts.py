@@ -52,6 +52,9 @@ class SlurmFacts(msgspec.Struct, frozen=True, kw_only=True):
     #: Licence -> how many there are.
     licences: dict[str, int] = {}
     nodes: tuple[NodeFacts, ...] = ()
+    #: Whose eyes it was seen with, and her level in the accounting (``Operator``); empty: none, or not known.
+    user: str = ""
+    level: str = ""
     #: Why the accounting could not be asked; None: it was not tried.
     accounts_why: str | None = None
 

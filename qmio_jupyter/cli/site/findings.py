@@ -38,6 +38,7 @@ CHECKS: dict[str, str] = {
     "site.slurm.commands": "Slurm's commands, at absolute paths",
     "site.slurm.answers": "Slurm's controller answers",
     "site.slurm.auth": "Slurm's authentication is MUNGE's, and job environments are not stored where they hold tokens",
+    "site.slurm.sees_all": "hub and gateway are shown everybody's jobs",
     "site.slurm.accounts": "the accounting, where the hub is to offer users their accounts",
     "site.slurm.licence": "each device's licence",
     "site.slurm.bf_licenses": "Slurm plans for those that wait for a licence",

@@ -47,6 +47,7 @@ def slurm(
     version = facts.config.get("SLURM_VERSION", "?")
     yield ok("site.slurm.answers", f"cluster {facts.cluster}, Slurm {version}")
     yield authentication(facts.config, seal=seal)
+    yield sees_all(facts)
     if facts.accounts_why is not None:
         yield accounts(facts.accounts_why)
     yield from licences(facts, devices, prefix=prefix, required=required)
@@ -92,6 +93,17 @@ def authentication(config: dict[str, str], *, seal: bool) -> Finding:
         found = "AccountingStoreFlags=job_env stores jobs' environments, which hold servers' tokens"
         return wrong("site.slurm.auth", found, "Remove job_env, or c.QmioSpawner.seal = False.")
     return ok("site.slurm.auth", "auth/munge; tokens never pass through Slurm" if seal else "auth/munge")
+
+
+def sees_all(facts: SlurmFacts) -> Finding:
+    """Judge whether Slurm hides jobs from whoever asks it for all of them."""
+    code = "site.slurm.sees_all"
+    if "jobs" not in facts.config.get("PrivateData", "").split(","):
+        return ok(code, "everybody is shown all jobs")
+    if facts.user == "root" or facts.level in ("Operator", "Administrator"):
+        return ok(code, f"PrivateData hides jobs, but not from {facts.user} ({facts.level or 'root'})")
+    found = f"PrivateData=jobs hides everybody's jobs from {facts.user}, who takes them to have ended"
+    return wrong(code, found, f"sacctmgr modify user {facts.user} set adminlevel=Operator")
 
 
 def accounts(why: str) -> Finding:
