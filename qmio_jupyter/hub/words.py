@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 #: Reason -> (what it means, what the user may do; may be empty).
 REASONS: dict[str, tuple[str, str]] = {
     "None": ("Slurm is about to look at it", ""),
@@ -10,6 +12,7 @@ REASONS: dict[str, tuple[str, str]] = {
     "Licenses": ("all shared sessions of the device are taken", "It starts when somebody ends one."),
     "Reservation": ("it waits for its reservation to begin", ""),
     "ReqNodeNotAvail": ("the nodes are reserved for others or down", ""),
+    "ReservationDeleted": ("its reservation is no more", "Stop it and start again without."),
     "BeginTime": ("its earliest start time has not come", ""),
     "Dependency": ("it waits for another job", ""),
     "NodeDown": ("a node it needs is down", "The operators have to repair it."),
@@ -80,6 +83,7 @@ ENDS: dict[str, str] = {
 HOPELESS = frozenset(
     {
         "BadConstraints",
+        "ReservationDeleted",
         "PartitionNodeLimit",
         "PartitionTimeLimit",
         "PartitionConfig",
@@ -93,6 +97,43 @@ HOPELESS = frozenset(
     }
 )
 
+#: A limit of an association or a QOS: whose, of what kind, of what, of its time, for whom.
+_LIMIT = re.compile(
+    r"(QOS|Assoc)(Grp|Max|Min)([A-Z][A-Za-z]*?)((?:Run)?Minutes)?(PerJob|PerNode|PerUser|NotSatisfied)?(?:Limit)?"
+)
+_RESOURCES = {
+    "Cpu": "cores",
+    "CPU": "cores",
+    "Mem": "memory",
+    "Memory": "memory",
+    "Node": "nodes",
+    "GRES": "GPUs or other generic resources",
+    "License": "licences",
+    "Jobs": "jobs",
+    "SubmitJobs": "jobs",
+    "Wall": "time",
+}
+
+
+def _of_limit(key: str) -> tuple[str, str, bool] | None:
+    """Return what a limit's name means, what to do, and whether waiting is of no use; None if it is no limit."""
+    found = _LIMIT.fullmatch(key)
+    if found is None:
+        return None
+    owner, kind, resource, minutes, scope = found.groups()
+    whose = "your QOS" if owner == "QOS" else "your account"
+    what = _RESOURCES.get(resource, "resources")
+    if kind == "Min":
+        return f"it asks for fewer {what} than {whose} wants", "Stop it and ask for more.", True
+    if scope in ("PerJob", "PerNode"):
+        time = "time with " if minutes else ""
+        return f"it asks for more {time}{what} than {whose} allows", "Stop it and ask for less.", True
+    if minutes:
+        return f"{whose} has used up its time with {what}", "Ask the administrator for more.", False
+    if kind == "Max":
+        return f"your jobs use all the {what} {whose} allows", "It starts when one of them ends.", False
+    return f"the jobs of {whose} use all the {what} they may", "", False
+
 
 def why(reason: str) -> tuple[str, str]:
     """Return what a pending job's reason means, and what the user may do (may be empty)."""
@@ -100,12 +141,17 @@ def why(reason: str) -> tuple[str, str]:
     found = REASONS.get(key) or REASONS.get(key.partition(",")[0].strip())
     if found is None and key.partition(":")[0] in REASONS:
         found = REASONS[key.partition(":")[0]]
+    limit = _of_limit(key)
+    if found is None and limit is not None:
+        found = limit[:2]
     return found or (f"Slurm says {key[:60] or 'nothing'}", "")
 
 
 def is_hopeless(reason: str) -> bool:
     """Return whether a job that waits for this reason will not start by itself."""
-    return reason.strip().strip("()").partition(",")[0] in HOPELESS
+    key = reason.strip().strip("()").partition(",")[0]
+    limit = _of_limit(key)
+    return key in HOPELESS or (key not in REASONS and limit is not None and limit[2])
 
 
 def ending(state: str, reason: str = "") -> str:

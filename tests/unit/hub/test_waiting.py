@@ -119,3 +119,29 @@ def test_the_page_holds_the_same_parts_and_no_html_of_others() -> None:
     text = page(replace(PENDING, partition="<b>", device=DEVICE))
     assert "<b>" not in text
     assert text.count("d-block") == len(line(replace(PENDING, device=DEVICE)).split("; "))
+
+
+@pytest.mark.parametrize(
+    ("reason", "words", "hopeless"),
+    [
+        ("QOSMaxCpuPerJobLimit", "it asks for more cores than your QOS allows", True),
+        ("QOSMaxMemoryPerNode", "it asks for more memory than your QOS allows", True),
+        (
+            "AssocMaxGRESPerJob",
+            "it asks for more GPUs or other generic resources than your account allows",
+            True,
+        ),
+        ("AssocMaxCpuMinutesPerJobLimit", "it asks for more time with cores than your account allows", True),
+        ("QOSMinCpuNotSatisfied", "it asks for fewer cores than your QOS wants", True),
+        ("QOSMaxNodePerUserLimit", "your jobs use all the nodes your QOS allows", False),
+        ("AssocGrpMemLimit", "the jobs of your account use all the memory they may", False),
+        ("QOSGrpBillingMinutes", "your QOS has used up its time with resources", False),
+        ("AssocGrpCPURunMinutesLimit", "your account has used up its time with cores", False),
+        ("QOSMaxWallDurationPerJobLimit", "it asks for more time than your QOS allows", True),
+        ("ReservationDeleted", "its reservation is no more", True),
+        ("QOSomething", "Slurm says QOSomething", False),
+    ],
+)
+def test_every_limit_of_accounting_is_told(reason: str, words: str, hopeless: bool) -> None:
+    assert why(reason)[0] == words
+    assert is_hopeless(reason) == hopeless
