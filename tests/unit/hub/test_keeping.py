@@ -14,9 +14,10 @@ from qmio_jupyter.testing.home import wait_until
 
 #: Says that it is there, and ends only when its input does.
 SLOW = (
-    "import signal, sys\n"
-    "signal.signal(signal.SIGTERM, lambda *_: print('asked', flush=True))\n"
-    "print('there', flush=True)\n"
+    # No print: the signal may come while the first one is being written.
+    "import os, signal, sys\n"
+    "signal.signal(signal.SIGTERM, lambda *_: os.write(1, b'asked\\n'))\n"
+    "os.write(1, b'there\\n')\n"
     "sys.stdin.read()\n"
     "sys.exit(3)\n"
 )
