@@ -5,7 +5,8 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import Callable, Sequence
+from collections import Counter
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar
 
@@ -20,7 +21,9 @@ from qmio_jupyter.hub.waiting import DeviceNow
 from qmio_jupyter.hub.words import ending
 from qmio_jupyter.model.access import Booking
 from qmio_jupyter.model.device import DeviceView
+from qmio_jupyter.slurm.cache import Answer
 from qmio_jupyter.slurm.commands import SlurmCommands
+from qmio_jupyter.slurm.jobs import Job
 
 if TYPE_CHECKING:
     from qmio_jupyter.hub.door import Door
@@ -69,6 +72,7 @@ class Office:
         self.door: Door | None = None
         self._seen: tuple[float, tuple[DeviceView, ...], tuple[Booking, ...]] = (float("-inf"), (), ())
         self._looking: asyncio.Task[None] | None = None
+        self._placed: tuple[Answer, dict[int, int]] | None = None
 
     @classmethod
     def of(cls, journal: Path, make: Callable[[], Office]) -> Office:
@@ -103,6 +107,15 @@ class Office:
             self.undoer.undo(entry)
         return [entry.saga.grant_id for entry in left]
 
+    def places(self, answer: Answer) -> dict[int, int]:
+        """Return by the id of each job that waits how many Slurm looks at before it in its partition's queue.
+
+        Made once for all who wait: each of a thousand counting for herself would keep the hub busy.
+        """
+        if self._placed is None or self._placed[0] is not answer:
+            self._placed = (answer, places_of(answer.jobs))
+        return self._placed[1]
+
     async def devices(self) -> tuple[DeviceView, ...]:
         """Return the devices, at most `DEVICES_S` old."""
         await self._look()
@@ -132,6 +145,19 @@ class Office:
     async def _ask(self) -> None:
         devices, bookings = await asyncio.gather(self.promises.devices(), self.promises.bookings())
         self._seen = (time.monotonic(), devices, bookings)
+
+
+def places_of(jobs: Iterable[Job]) -> dict[int, int]:
+    """Return by id how many jobs that wait in the same partition come before each job that waits."""
+    waiting = sorted(
+        (job for job in jobs if job.is_waiting), key=lambda job: (-job.priority, job.submit_ms, job.job_id)
+    )
+    counts: Counter[str] = Counter()
+    found = {}
+    for job in waiting:
+        found[job.job_id] = counts[job.partition]
+        counts[job.partition] += 1
+    return found
 
 
 def device_now(view: DeviceView, bookings: Sequence[Booking], tenant: str, now_ms: int) -> DeviceNow:

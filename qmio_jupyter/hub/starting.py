@@ -319,7 +319,7 @@ class Start:
             stage="pending" if not self.saga.is_running else self.waiting.stage,
             partition=job.partition,
             reason=job.reason or "None",
-            ahead=ahead_of(job, answer.jobs),
+            ahead=self.office.places(answer).get(job.job_id),
             start_s=start_s,
         )
 
@@ -443,13 +443,3 @@ async def _accepts(address: str, port: int) -> bool:
         return False
     writer.close()
     return True
-
-
-def ahead_of(job: Job, jobs: tuple[Job, ...]) -> int:
-    """Return how many jobs that wait in the same partition Slurm looks at before this one."""
-    return sum(
-        one.is_waiting
-        and one.partition == job.partition
-        and (-one.priority, one.submit_ms, one.job_id) < (-job.priority, job.submit_ms, job.job_id)
-        for one in jobs
-    )

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from msgspec.structs import replace
 
 from qmio_jupyter.hub.cluster import Picture
 from qmio_jupyter.hub.offer import Bounds, Limits, Offer
 from qmio_jupyter.hub.offering import offer_of
-from qmio_jupyter.hub.office import device_now
+from qmio_jupyter.hub.office import device_now, places_of
 from qmio_jupyter.model.access import Booking, BookingKind
 from qmio_jupyter.model.device import DeviceDescription, DeviceState, DeviceView
 from qmio_jupyter.slurm.accounts import Association
@@ -176,3 +178,19 @@ def test_bookings_that_keep_her_away() -> None:
     for mine in (booking, replace(booking, holder="physics/alice"), replace(booking, cancelled_ms=1)):
         assert device_now(DEVICES[0], [mine], "physics/alice", NOW_MS).booked_s is None
     assert device_now(DEVICES[0], [replace(booking, device="other")], "class/alice", NOW_MS).booked_for == ""
+
+
+def test_a_place_in_the_queue_counts_those_who_wait_before_in_the_same_partition() -> None:
+    def job(number: int, **changes: Any) -> Job:
+        return Job(
+            **({"job_id": number, "uid": 1, "user": "a", "state": "PENDING", "submit_ms": number} | changes)
+        )
+
+    jobs = [
+        job(1, partition="ilk", state="RUNNING"),
+        job(2, partition="ilk"),
+        job(3, partition="ilk", priority=9),
+        job(4, partition="gpu"),
+        job(5, partition="ilk", submit_ms=2),
+    ]
+    assert places_of(jobs) == {3: 0, 2: 1, 5: 2, 4: 0}
