@@ -22,8 +22,8 @@ test-quick: install ## lint, types, contracts and the pure suites
 test-long: install ## soak, 100,000 seeds, the whole kill matrix; reports go to docs/reports
 	@$(PY) tools/check.py long
 
-bench: install ## ratios taken in one run; a table and bench-results/<date>.json
-	@$(PY) tools/bench $(ARGS)
+bench: install ## ratios taken in one run; a table and bench-results/<date>.json; QUICK=1: a few, in a minute
+	@$(PY) tools/bench $(if $(QUICK),--quick) $(ARGS)
 
 lint: install
 	@$(PY) tools/check.py lint

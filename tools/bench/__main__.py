@@ -1,7 +1,8 @@
 """``make bench``: figures as ratios taken in one run, a table, and ``bench-results/<date>.json``.
 
 Each ratio pairs the product with its floor in alternating blocks of the same run, so that a noisy machine slows both;
-the median over the blocks is what counts. ``--only NAME`` runs one figure, ``--fast`` a tenth of the repetitions.
+the median over the blocks is what counts.
+``--only NAME`` runs one figure, ``--fast`` a tenth of the repetitions, ``--quick`` a tenth for a few figures.
 """
 
 from __future__ import annotations
@@ -44,6 +45,9 @@ ALL = FIGURES | {
     "starts": starts,
 }
 
+#: Those of ``--quick``.
+QUICK = ("ping", "submit", "throughput", "bell", "sessions")
+
 
 def versions() -> dict[str, str]:
     """Return what the figures depend on."""
@@ -59,6 +63,8 @@ def versions() -> dict[str, str]:
         "qiskit-ibm-runtime",
         "ipython",
         "ipykernel",
+        "jupyterhub",
+        "jupyterlab",
     )
     return {name: version(name) for name in names} | {
         "python": platform.python_version(),
@@ -84,8 +90,12 @@ def main() -> int:
     parser.add_argument(
         "--fast", action="store_true", help="a tenth of the repetitions, to try the bench itself"
     )
+    parser.add_argument(
+        "--quick", action="store_true", help="a tenth of them, of a few figures: under a minute"
+    )
     options = parser.parse_args()
-    scale = 0.1 if options.fast else 1.0
+    scale = 0.1 if options.fast or options.quick else 1.0
+    names = QUICK if options.quick else tuple(ALL)
     figures: list[Figure] = []
 
     def add(new: list[Figure]) -> None:
@@ -94,13 +104,13 @@ def main() -> int:
             print(f"  {figure.name}: {figure.value:.3g} {figure.unit}", file=sys.stderr, flush=True)
 
     with tempfile.TemporaryDirectory(prefix="qmio-bench-") as home, Product(Path(home)) as product:
-        for name, make in ALL.items():
+        for name in names:
             if options.only in name:
-                add(make(product, scale))
+                add(ALL[name](product, scale))
     print(table(figures))
     now = dt.datetime.now(dt.UTC)
     out = Path("bench-results") / f"{now:%Y-%m-%d}.json"
-    if not options.only and not options.fast:
+    if not options.only and scale == 1.0:
         out.parent.mkdir(exist_ok=True)
         document = {"taken": f"{now:%Y-%m-%dT%H:%M:%SZ}", "versions": versions()}
         document["figures"] = [msgspec.to_builtins(figure) | {"met": figure.met} for figure in figures]
