@@ -10,6 +10,7 @@ import socket
 import ssl
 import stat
 import subprocess
+import urllib.error
 from collections.abc import Callable
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -45,6 +46,15 @@ def client(authority: Path, certificate: Path | None = None, key: Path | None = 
     if certificate is not None:
         made.load_cert_chain(certificate, key)
     return made
+
+
+def version_of(hub: Hub, user: str) -> str:
+    """Return the version of a user's Jupyter server, asked through the proxy; empty if it does not answer."""
+    try:
+        return str(hub.server_api(user, "")["version"])
+    except urllib.error.HTTPError as error:
+        error.close()
+        return ""
 
 
 def test_every_link_is_tls_and_answers_nobody_without_a_certificate(
@@ -141,6 +151,12 @@ def test_the_door_takes_reports_of_its_starts_alone_and_a_key_goes_with_its_job(
         with link.getresponse() as reply:
             assert reply.status == status, (path, body)
         link.close()
+
+    # A hub that was killed goes on with the server: certificates and trust are as they were.
+    hub.kill()
+    hub.start()
+    wait_until(lambda: version_of(hub, user), "the server is there through the proxy", 60)
+    assert hub.api(f"users/{user}")["server"] is not None
 
     assert key.exists()
     (job,) = cluster.slurm().jobs()
