@@ -1,11 +1,12 @@
 """Files that only their owner may read: written atomically, mode 0600; refused if others could read them.
 
-Keys and connection files are such. May not: know what is in them.
+Keys and connection files are such; and what is in memory is kept out of files. May not: know what is in them.
 """
 
 from __future__ import annotations
 
 import os
+import resource
 import secrets
 import stat
 from pathlib import Path
@@ -64,6 +65,18 @@ def write_private(path: Path, data: bytes, *, replace: bool = True, owner: int |
             code="config.file",
             hint="Check the directory and its owner.",
         ) from None
+
+
+def leave_no_core_file(*, for_good: bool = False) -> None:
+    """Have this process, and those it starts, write no core file when it crashes: there may be keys in its memory.
+
+    Parameters
+    ----------
+    for_good : bool
+        Also take away the right to allow them again; else whoever debugs may (``ulimit -c``).
+    """
+    _, hard = resource.getrlimit(resource.RLIMIT_CORE)
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0 if for_good else hard))
 
 
 def read_private(path: Path) -> bytes:

@@ -19,6 +19,7 @@ import click
 from qmio_jupyter.auth.job_files import DIRECTORY
 from qmio_jupyter.cli.shared import SECONDS
 from qmio_jupyter.errors import QmioError
+from qmio_jupyter.private_files import leave_no_core_file
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -63,6 +64,7 @@ def carry_out(what: str, work: Callable[[float], str], *, deadline_s: float, log
         A file to write the line to; the system's log when None.
     """
     started_s = time.monotonic()
+    leave_no_core_file()
 
     def give_up() -> None:
         _write(what, f"not done within {deadline_s:g} s", log, syslog.LOG_WARNING)

@@ -7,7 +7,6 @@ import contextlib
 import fcntl
 import os
 import pwd
-import resource
 import signal
 from collections.abc import Iterator
 from functools import partial
@@ -41,6 +40,7 @@ from qmio_jupyter.model.access import Enrolment, Role
 from qmio_jupyter.model.ids import mint
 from qmio_jupyter.model.keys import KeyPair
 from qmio_jupyter.ports import TaskStore
+from qmio_jupyter.private_files import leave_no_core_file
 from qmio_jupyter.slurm.adapter import Slurm
 from qmio_jupyter.slurm.cache import JobCache
 from qmio_jupyter.slurm.commands import SlurmCommands
@@ -75,7 +75,7 @@ def run(settings: GatewaySettings, places: Places) -> int:
         try:
             raise_nofile()
             # Nothing of the keys in memory reaches a disk through a core file, its agents' ones included.
-            resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+            leave_no_core_file(for_good=True)
             store = SqliteStore(places.ledger)
             try:
                 asyncio.run(_serve(settings, places, store, clock, log))

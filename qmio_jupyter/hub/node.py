@@ -28,7 +28,7 @@ from qmio_jupyter.config.places import node_local, private_directory
 from qmio_jupyter.config.qrmi import exported
 from qmio_jupyter.errors import HubError, QmioError
 from qmio_jupyter.hub.ports import ports_of
-from qmio_jupyter.private_files import write_private
+from qmio_jupyter.private_files import leave_no_core_file, write_private
 
 #: Seconds for which a hub that does not answer is asked again: it may be restarting.
 HUB_S = 90.0
@@ -265,6 +265,8 @@ def with_end(environ: Mapping[str, str], now_s: float) -> dict[str, str]:
 
 def main() -> None:
     """Do it, and do not return."""
+    # A core file of server or kernel would carry the session's key and the server's token into a home, where it stays.
+    leave_no_core_file()
     environ = with_end(os.environ, time.time_ns() / 1e9)
     environ["PATH"] = environ.get("QMIO_HUB_PATH") or environ.get("PATH", "")
     write_to_log(environ)

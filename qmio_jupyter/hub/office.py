@@ -21,6 +21,7 @@ from qmio_jupyter.hub.waiting import DeviceNow
 from qmio_jupyter.hub.words import ending
 from qmio_jupyter.model.access import Booking
 from qmio_jupyter.model.device import DeviceView
+from qmio_jupyter.private_files import leave_no_core_file
 from qmio_jupyter.slurm.cache import Answer
 from qmio_jupyter.slurm.commands import SlurmCommands
 from qmio_jupyter.slurm.jobs import Job
@@ -60,6 +61,8 @@ class Office:
         *,
         has_accounts: bool = False,
     ) -> None:
+        # The hub's memory holds its key and everybody's tokens.
+        leave_no_core_file()
         self.cluster = Cluster(commands, has_accounts=has_accounts)
         self.promises = Promises(gateways)
         self.journal = Journal(journal)

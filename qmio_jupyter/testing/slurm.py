@@ -268,9 +268,9 @@ class MiniSlurm:
         """End one node's slurmd by a signal; the processes of its jobs live on."""
         self._order(do="stop", name=f"slurmd-{name}", signal=int(number))
 
-    def stop_munge(self) -> None:
-        """End munged."""
-        self._order(do="stop", name="munged")
+    def stop_munge(self, origin: str = "") -> None:
+        """End munged; with `origin` the one that was started for a host at this address."""
+        self._order(do="stop", name=f"munged-{origin}" if origin else "munged")
 
     def wait_idle(self) -> None:
         """Wait until every node is idle."""

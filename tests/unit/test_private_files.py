@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import os
+import resource
 import stat
+import subprocess
+import sys
 
 import pytest
 
@@ -114,3 +117,16 @@ def test_a_missing_directory_is_told(tmp_path):
     with pytest.raises(ConfigError) as told:
         write_private(tmp_path / "none" / "secret", b"x")
     assert told.value.code == "config.file"
+
+
+@pytest.mark.parametrize("for_good", [False, True])
+def test_no_core_file_is_left_by_a_process_or_those_it_starts(for_good: bool) -> None:
+    program = (
+        "import resource, subprocess, sys\n"
+        "from qmio_jupyter.private_files import leave_no_core_file\n"
+        f"leave_no_core_file(for_good={for_good})\n"
+        "subprocess.run([sys.executable, '-c', 'import resource; print(*resource.getrlimit(4))'], check=True)\n"
+    )
+    before = resource.getrlimit(resource.RLIMIT_CORE)
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    assert done.stdout.split() == ["0", "0" if for_good else str(before[1])]
