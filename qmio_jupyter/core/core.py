@@ -328,7 +328,7 @@ class Core:
         sees_all = tenant is None or any(not scope for scope in scopes)
         seen = {name for scope in scopes for name in scope}
         return tuple(
-            _device_view(device)
+            _device_view(self.state, device)
             for name, device in sorted(self.state.devices.items())
             if sees_all or name in seen
         )
@@ -366,7 +366,7 @@ class Core:
         return sum(len(device.present()) for device in self.state.devices.values())
 
 
-def _device_view(device: Device) -> DeviceView:
+def _device_view(state: State, device: Device) -> DeviceView:
     row, running = device.row, device.running
     is_busy = row.state is DeviceState.IDLE and running > 0
     return DeviceView(
@@ -377,4 +377,5 @@ def _device_view(device: Device) -> DeviceView:
         running=running,
         snapshot_id=row.snapshot_id,
         snapshot_ms=row.snapshot_ms,
+        cleared=forecast.cleared(state, device),
     )

@@ -174,6 +174,27 @@ def publish(state: State, device: Device, draft: Draft) -> None:
         state.timers.set(state.now_ms + round(state.config.refresh_s * 1000), "publish", device.name)
 
 
+def cleared(state: State, device: Device) -> Estimate | None:
+    """Return when all that a device holds now has run, if nothing else arrives.
+
+    None where a booking or an absent agent keeps a task waiting for nobody knows how long, or the queue is longer than
+    one that is gone through for a single asker.
+    """
+    if len(device.entries) > state.config.position_in_view:
+        return None
+    ends_ms = [
+        turn.end_ms for agent in device.claims for turn in times.held(state, device, agent).turns.values()
+    ]
+    for place in places(state, device) if device.entries else ():
+        if place.start_ms is None:
+            return None
+        task = state.tasks[place.task_id]
+        ends_ms.append(place.start_ms + times.length_ms(state, device, task, is_exact=state.is_exact(task)))
+    return _estimate(
+        state, device, max(ends_ms, default=state.now_ms), _spread_of_all(state, device) if ends_ms else 1.0
+    )
+
+
 def _moved(state: State, before: Shown, place: Place) -> bool:
     if before.start_ms is None or place.start_ms is None:
         return before.start_ms is not place.start_ms

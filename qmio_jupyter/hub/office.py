@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar
 
 from qmio_jupyter.config.settings import GatewayAddress
+from qmio_jupyter.display.eta import is_founded
 from qmio_jupyter.errors import QmioError
 from qmio_jupyter.hub.cluster import Cluster
 from qmio_jupyter.hub.journal import Journal
@@ -182,6 +183,9 @@ def device_now(view: DeviceView, bookings: Sequence[Booking], tenant: str, now_m
         name=name,
         state=str(view.state.value),
         tasks=view.queued + view.running,
+        cleared_s=None
+        if view.cleared is None or not is_founded(view.cleared)
+        else (view.cleared.p50_s, view.cleared.p90_s),
         booked_s=None if until_ms is None else (until_ms - now_ms) / 1000,
         next_booking_s=None if holding or not coming else (coming[0].from_ms - now_ms) / 1000,
         booked_for="" if first is None else str(first.kind.value),

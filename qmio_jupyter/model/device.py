@@ -10,6 +10,7 @@ from msgspec import Meta
 
 from qmio_jupyter.model.ids import DeviceName, Digest
 from qmio_jupyter.model.numbers import Seconds, Whole
+from qmio_jupyter.model.task import Estimate
 
 
 class DeviceState(StrEnum):
@@ -96,3 +97,5 @@ class DeviceView(msgspec.Struct, frozen=True, kw_only=True):
     snapshot_id: Digest | None = None
     snapshot_ms: Whole | None = None
     note: str = ""
+    #: When all tasks that it holds now have run, if nothing else arrives; None where that cannot be told.
+    cleared: Estimate | None = None

@@ -115,3 +115,18 @@ def test_an_estimate_is_counted_once(bench: Bench):
     view = bench.core.view(bench.submit("ana"), None)
     assert 1.0 <= view.end.p50_s <= view.end.p90_s <= 15.0
     assert view.end.samples == 1
+
+
+def test_a_device_says_when_all_that_it_holds_has_run(one: Bench):
+    def cleared() -> float | None:
+        (view,) = one.core.devices(None)
+        return None if view.cleared is None else view.cleared.p50_s
+
+    assert cleared() == 0.0
+    first = one.submit("ana")
+    for _ in range(3):
+        one.submit("ana")
+    one.started(one.ref(first))
+    assert cleared() == 16.0
+    one.tick(1_000)
+    assert cleared() == 15.0

@@ -27,6 +27,15 @@ def test_without_a_plan_no_time_is_invented() -> None:
     assert "all shared sessions" in line(waiting)
 
 
+def test_the_devices_queue_is_the_slow_end_and_runs_while_she_waits() -> None:
+    device = replace(DEVICE, cleared_s=(600.0, 900.0))
+    # It is over before her job may have to start, or it is not.
+    assert eta(replace(PENDING, device=device, start_s=3600)) == (3.0, 3620.0)
+    assert eta(replace(PENDING, device=device, start_s=60)) == (3.0, 900.0)
+    assert eta(replace(PENDING, stage="opening", device=device)) == (3.0, 900.0)
+    assert "3 tasks there, done in 10\N{EN DASH}15 min" in line(replace(PENDING, device=device))
+
+
 def test_a_booking_puts_both_ends_off() -> None:
     booked = replace(DEVICE, booked_s=3600.0, booked_for="class")
     waiting = replace(PENDING, device=booked)
