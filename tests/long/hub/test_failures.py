@@ -13,7 +13,7 @@ import pytest
 from qmio_jupyter.slurm.requests import JobRequest
 from qmio_jupyter.testing.centre import Centre
 from qmio_jupyter.testing.home import wait_until
-from qmio_jupyter.testing.hub import Hub
+from qmio_jupyter.testing.hub import Hub, Kernel
 from qmio_jupyter.testing.slurm import MiniSlurm
 from qmio_jupyter.testing.visitor import Visitor
 from tests.integration.hub.test_both_or_neither import NAME, WITHIN_S, nothing_is_left, script
@@ -198,8 +198,10 @@ def test_a_user_is_warned_before_her_walltime_is_reached(
     hub = make_hub(poll_interval=1)
     user = hub.user(NAME)
     assert hub.ask_for_server(user, device="echo", walltime_min=2) == ""
-    channel = hub.kernel(user)
-    kernel = channel.__enter__()  # it ends with the server, not by us
+    ident = hub.server_api(user, "kernels", "POST", {"name": "python3"})["id"]
+    kernel = Kernel(f"ws{hub.url.removeprefix('http')}/user/{user}/api/kernels/{ident}/channels", hub.token)
+    # So short a job is warned of with its first cell.
+    assert "Your Slurm job's time is up in 2 min" in kernel.run("1")
     assert kernel.run("1").strip() == "1"
     # A cell that still runs a minute before the end.
     shown = kernel.run(
