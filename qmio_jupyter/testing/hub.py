@@ -87,7 +87,7 @@ def unix_users(names: list[str], homes: Path) -> Iterator[list[str]]:
             name,
         ]
         if not any(one.pw_name == name for one in pwd.getpwall()):
-            subprocess.run(argv, check=True, stdin=subprocess.DEVNULL, capture_output=True)
+            wait_until(lambda argv=argv: _has_been_made(argv), f"{name} has an account")
     uids = [pwd.getpwnam(name).pw_uid for name in names]
     try:
         _forget(uids)
@@ -96,6 +96,14 @@ def unix_users(names: list[str], homes: Path) -> Iterator[list[str]]:
         _forget(uids)
         for name in names:
             subprocess.run(["/usr/sbin/userdel", "--force", name], check=False, capture_output=True)
+
+
+def _has_been_made(argv: Sequence[str]) -> bool:
+    """Make an account; return False while somebody else on this machine is making one."""
+    done = subprocess.run(argv, check=False, stdin=subprocess.DEVNULL, capture_output=True, text=True)
+    if done.returncode and "lock" not in done.stderr:
+        raise subprocess.CalledProcessError(done.returncode, argv, done.stdout, done.stderr)
+    return done.returncode == 0
 
 
 def _forget(uids: Sequence[int]) -> None:
