@@ -19,6 +19,7 @@ import urllib.error
 import urllib.request
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from secrets import token_hex
 from typing import Any
@@ -87,7 +88,7 @@ def unix_users(names: list[str], homes: Path) -> Iterator[list[str]]:
             name,
         ]
         if not any(one.pw_name == name for one in pwd.getpwall()):
-            wait_until(lambda argv=argv: _has_been_made(argv), f"{name} has an account")
+            wait_until(partial(_has_been_made, argv), f"{name} has an account")
     uids = [pwd.getpwnam(name).pw_uid for name in names]
     try:
         _forget(uids)
