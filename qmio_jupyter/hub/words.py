@@ -15,6 +15,7 @@ REASONS: dict[str, tuple[str, str]] = {
     "ReservationDeleted": ("its reservation is no more", "Stop it and start again without."),
     "BeginTime": ("its earliest start time has not come", ""),
     "Dependency": ("it waits for another job", ""),
+    "Nodes required for job are DOWN": ("the nodes it could run on are down, or kept for others", ""),
     "NodeDown": ("a node it needs is down", "The operators have to repair it."),
     "PartitionDown": ("the partition is closed to new jobs", "The operators have to open it."),
     "PartitionInactive": ("the partition is switched off", "The operators have to open it."),
