@@ -69,7 +69,10 @@ class Cluster:
     async def jobs(self, *, after_s: float | None = None) -> Answer:
         """Return all jobs, at most five seconds old; not older than `after_s` of `now_s` where that is given."""
         future = self.cache.fresh() if after_s is None else self.cache.after(max(after_s, self.now_s() - 5.0))
-        return await asyncio.shield(asyncio.wrap_future(future))
+        shared = asyncio.wrap_future(future)
+        # Who waits may be gone when Slurm could not be asked: then nobody needs to hear of it.
+        shared.add_done_callback(lambda done: done.cancelled() or done.exception())
+        return await asyncio.shield(shared)
 
     async def ending(self, job_id: int, name: str) -> Ending | None:
         """Return how a job ended; None where Slurm does not say so."""

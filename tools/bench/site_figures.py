@@ -130,7 +130,6 @@ def scheduler(product: Product, scale: float) -> list[Figure]:  # noqa: ARG001 -
         ended_s = _median(lambda: verifier.ended(known))
         cache.close()
         hub_s, hub_squeue_s, calls, told = asyncio.run(_waiting(here, grants, numbers, wait_s))
-        here.cluster.cancel_all()
     detail = {
         "users": users,
         "squeue_itself_ms": squeue_s * 1e3,
@@ -202,6 +201,8 @@ async def _waiting(
     for one in waiting:
         one.cancel()
     await asyncio.gather(*waiting, return_exceptions=True)
+    # What they share is still being asked for: let that end before the link does.
+    await office.devices()
     office.cluster.close()
     await office.promises.close()
     return used
