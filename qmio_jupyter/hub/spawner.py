@@ -422,7 +422,12 @@ class QmioSpawner(Spawner):  # type: ignore[misc]
     async def poll(self) -> int | None:
         """Return None while the job is there, or nobody can say that it is not; 0 once it is gone."""
         saga = self._saga
-        if saga is None or saga.is_undoing:
+        if saga is None:
+            return 0
+        if saga.is_undoing:
+            if self._start is None:
+                # An earlier hub process began to stop it, and did not end that.
+                await self._undo(patience_s=0.0)
             return 0
         is_starting = self._start is not None and not saga.port
         if is_starting:
@@ -462,7 +467,8 @@ class QmioSpawner(Spawner):  # type: ignore[misc]
             entry = Entry(saga=saga, user=self.user.name, owner=self._owner(), server=self.name)
             task = office.undoer.undo(entry)
         office.starts.pop(saga.grant_id, None)
-        self._saga = s.undoing(saga)
+        # Else a hub that is killed now would take the server for running when it is started again.
+        self._written(s.undoing(saga))
         if patience_s:
             await asyncio.wait({task}, timeout=patience_s)
 

@@ -122,3 +122,21 @@ def test_a_gateway_that_is_away_while_a_server_runs_and_stops(
     assert len(hub.journal()) == 1
     centre.start()
     nothing_is_left(hub, cluster)
+
+
+def test_what_is_owed_is_paid_by_the_next_hub_process_though_nobody_comes(
+    make_hub: Callable[..., Hub], centre: Centre, cluster: MiniSlurm
+) -> None:
+    hub = make_hub()
+    user = hub.user(NAME)
+    assert hub.ask_for_server(user, device="echo") == ""
+    centre.kill()
+    hub.api(f"users/{user}/server", "DELETE")
+    wait_until(lambda: hub.api(f"users/{user}")["server"] is None, "the server is stopped", 60)
+    assert len(hub.journal()) == 1
+    hub.kill()
+    centre.start()
+    assert len(hub.journal()) == 1
+    hub.start()
+    wait_until(lambda: not hub.journal(), "the grant is revoked", 60)
+    nothing_is_left(hub, cluster)
