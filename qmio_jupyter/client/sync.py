@@ -12,8 +12,7 @@ import time
 import weakref
 from collections import deque
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from concurrent.futures import Future
-from concurrent.futures import TimeoutError as FutureTimeoutError
+from queue import Empty, SimpleQueue
 from types import TracebackType
 from typing import Self, TypeVar
 
@@ -23,6 +22,7 @@ from qmio_jupyter.client.events import Answered, ClientEvent, Refused
 from qmio_jupyter.client.flows import Ask, Flow, Reply
 from qmio_jupyter.client.handle import TaskRecord, tell
 from qmio_jupyter.client.locate import Locator, Say, locator_for
+from qmio_jupyter.client.news import News
 from qmio_jupyter.client.snapshots_seen import SnapshotsSeen
 from qmio_jupyter.client.sync_handle import TaskHandle
 from qmio_jupyter.config.settings import ClientSettings, load
@@ -117,7 +117,8 @@ class Client:
         say: Say = on_note or (lambda line: _log.info("%s", line))
         self._conversation = Conversation(locator or locator_for(self.settings, env, say, start=start))
         self._pid = os.getpid()
-        self._pending: dict[int, Future[Reply]] = {}
+        #: Where the answers to open requests are put, by number.
+        self._pending: dict[int, SimpleQueue[Reply | QmioError]] = {}
         self._records: weakref.WeakValueDictionary[TaskId, TaskRecord] = weakref.WeakValueDictionary()
         self._stored: set[Digest] = set()
         self._clearances = clearing.Clearances()
@@ -128,8 +129,8 @@ class Client:
         #: Whether the next turn has to read from the link.
         self._look = True
         self._broken: QmioError | None = None
-        #: Notified after every change of a record; waits hold it.
-        self.changed = threading.Condition()
+        #: Told after every change of a record.
+        self.changed = News()
         #: How long no gateway has answered, in seconds.
         self.unreachable_s = 0.0
         self._thread = threading.Thread(target=self._run_thread, name="qmio-client", daemon=True)
@@ -320,7 +321,7 @@ class Client:
 
     def _ask(self, ask: Ask, timeout_s: float) -> Reply:
         self.check()
-        future: Future[Reply] = Future()
+        answer: SimpleQueue[Reply | QmioError] = SimpleQueue()
         ticket: list[int] = []
 
         def command(now_s: float) -> None:
@@ -328,16 +329,19 @@ class Client:
                 ask.body, ask.blobs, deadline_s=max(0.0, timeout_s), now_s=now_s
             )
             ticket.append(number)
-            self._pending[number] = future
+            self._pending[number] = answer
 
         self._do(command)
         try:
-            return future.result(max(0.0, timeout_s) + _GRACE_S)
-        except FutureTimeoutError:
+            found = answer.get(timeout=max(0.0, timeout_s) + _GRACE_S)
+        except Empty:
             raise DeadlineError("the client's own I/O did not answer", hint="Report this.") from None
         except KeyboardInterrupt:
             self._do(lambda _: self._abandon(ticket))
             raise
+        if isinstance(found, QmioError):
+            raise found
+        return found
 
     def _abandon(self, ticket: list[int]) -> None:
         for number in ticket:
@@ -346,7 +350,7 @@ class Client:
 
     def _record(self, task_id: TaskId) -> TaskRecord:
         self.check()
-        with self.changed:
+        with self.changed.lock:
             record = self._records.get(task_id)
             if record is None:
                 record = self._records[task_id] = TaskRecord(task_id)
@@ -354,9 +358,9 @@ class Client:
             return record
 
     def _handle(self, record: TaskRecord, view: TaskView) -> TaskHandle:
-        with self.changed:
+        with self.changed.lock:
             record.see(view)
-            self.changed.notify_all()
+        self.changed.tell()
         return TaskHandle(self, record)
 
     def _unwatch(self, task_id: TaskId) -> None:
@@ -388,11 +392,10 @@ class Client:
         finally:
             self._conversation.close()
             error = self._broken or GatewayError("this client was closed", retryable=False)
-            for future in self._pending.values():
-                future.set_exception(error)
+            for answer in self._pending.values():
+                answer.put(error)
             self._pending.clear()
-            with self.changed:
-                self.changed.notify_all()
+            self.changed.tell()
 
     def _turn(self) -> None:
         conversation = self._conversation
@@ -418,19 +421,19 @@ class Client:
     def _deliver(self, events: Sequence[ClientEvent]) -> None:
         if not events:
             return
-        with self.changed:
+        with self.changed.lock:
             told = [tell(self._records, event) for event in events]
-            if any(told):
-                self.changed.notify_all()
+        if any(told):
+            self.changed.tell()
         for event in events:
             if isinstance(event, Answered | Refused):
-                future = self._pending.pop(event.ticket, None)
-                if future is None:
+                answer = self._pending.pop(event.ticket, None)
+                if answer is None:
                     continue
                 if isinstance(event, Answered):
-                    future.set_result(Reply(event.body, event.attachments))
+                    answer.put(Reply(event.body, event.attachments))
                 else:
-                    future.set_exception(event.error)
+                    answer.put(event.error)
 
     # ------------------------------------------------------------------ the end
 

@@ -6,6 +6,7 @@ import asyncio
 import time
 from collections.abc import Generator
 from contextlib import suppress
+from queue import Empty, SimpleQueue
 from typing import TYPE_CHECKING, Any
 
 from qmio_jupyter.client.handle import BaseHandle, OnChange, TaskRecord
@@ -52,10 +53,11 @@ class TaskHandle(BaseHandle):
         """
         deadline = None if timeout_s is None else time.monotonic() + timeout_s
         seen = -1
+        news = self._client.changed.listen()
         while True:
-            with self._client.changed:
-                while self._record.version == seen:
-                    self._wait_for_news(deadline, timeout_s)
+            while self._record.version == seen:
+                self._wait_for_news(news, deadline, timeout_s)
+            with self._client.changed.lock:
                 seen = self._record.version
                 view, partial, error = self.view, self._record.partial, self._record.error
             if on_change is not None:
@@ -65,7 +67,9 @@ class TaskHandle(BaseHandle):
             if error is not None:
                 raise error
 
-    def _wait_for_news(self, deadline: float | None, timeout_s: float | None) -> None:
+    def _wait_for_news(
+        self, news: SimpleQueue[None], deadline: float | None, timeout_s: float | None
+    ) -> None:
         self._client.check()
         left = _LOOK_S if deadline is None else deadline - time.monotonic()
         if left <= 0:
@@ -73,7 +77,8 @@ class TaskHandle(BaseHandle):
                 f"task {self.task_id} is {self.view.state} after {timeout_s:g} s",
                 hint="It goes on: attach to it, or cancel it.",
             )
-        self._client.changed.wait(min(left, _LOOK_S))
+        with suppress(Empty):
+            news.get(timeout=min(left, _LOOK_S))
         if self._client.unreachable_s > self._client.settings.unreachable_s:
             raise GatewayError(
                 f"no gateway has answered for {self._client.unreachable_s:.0f} s",
@@ -167,9 +172,9 @@ class TaskHandle(BaseHandle):
     def cancel(self, timeout_s: float | None = 2.0) -> TaskView:
         """Ask for the task's end; return how it stands now (``cancelling`` while it still runs)."""
         view = self._client.cancel(self.task_id, timeout_s=timeout_s)
-        with self._client.changed:
+        with self._client.changed.lock:
             self._record.see(view)
-            self._client.changed.notify_all()
+        self._client.changed.tell()
         return view
 
     def __await__(self) -> Generator[Any, None, TaskResult]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Callable, Iterator
 from typing import Any, Self
 
@@ -13,6 +12,7 @@ from traitlets.config import Config
 
 from qmio_jupyter.client import sync
 from qmio_jupyter.client.handle import TaskRecord
+from qmio_jupyter.client.news import News
 from qmio_jupyter.client.snapshots_seen import SnapshotsSeen
 from qmio_jupyter.client.sync_handle import TaskHandle
 from qmio_jupyter.config.settings import ClientSettings
@@ -75,7 +75,7 @@ class FakeClient:
 
     def __init__(self) -> None:
         self.settings = ClientSettings()
-        self.changed = threading.Condition()
+        self.changed = News()
         self.snapshots_seen = SnapshotsSeen()
         self.unreachable_s = 0.0
         self.specs: dict[str, TaskSpec] = {}
@@ -157,9 +157,9 @@ class FakeClient:
     def move(self, task_id: str, **changes: Any) -> TaskView:
         """Change a task's view as an event would."""
         record = self.records[task_id]
-        with self.changed:
+        with self.changed.lock:
             record.see(msgspec.structs.replace(record.view, revision=record.view.revision + 1, **changes))
-            self.changed.notify_all()
+        self.changed.tell()
         return record.view
 
     def complete(self, task_id: str) -> None:
