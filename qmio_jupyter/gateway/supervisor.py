@@ -102,10 +102,11 @@ class Supervisor:
             with contextlib.suppress(ProcessLookupError):
                 process.send_signal(signal.SIGTERM)
         running = list(self._processes.values())
-        if running:
-            await asyncio.wait([asyncio.create_task(process.wait()) for process in running], timeout=STOP_S)
+        await _until_ended(running)
         for process in running:
             _kill_group(process.pid)
+        # Killed, they end at once; the loop is to hear of it while it runs.
+        await _until_ended(running)
         for keeper in self._keepers:
             keeper.cancel()
         await asyncio.gather(*self._keepers, return_exceptions=True)
@@ -132,11 +133,19 @@ class Supervisor:
 
     async def _run_once(self, device: str) -> int:
         """Run an agent until it ends; return its exit status, or `NOT_STARTED`."""
+        spawning = asyncio.create_task(self._spawn(device))
         try:
-            process = await self._spawn(device)
+            process = await asyncio.shield(spawning)
         except OSError as error:
             self._event("agent not started", level="error", device=device, error=str(error))
             return NOT_STARTED
+        except asyncio.CancelledError:
+            # It is being stopped, and the process may be there all the same.
+            with contextlib.suppress(OSError):
+                process = await spawning
+                _kill_group(process.pid)
+                await process.wait()
+            raise
         self._processes[device] = process
         self._event("agent started", device=device, pid=process.pid)
         try:
@@ -164,6 +173,12 @@ class Supervisor:
                 )
             finally:
                 os.close(output)
+
+
+async def _until_ended(processes: Sequence[asyncio.subprocess.Process]) -> None:
+    """Wait until all have ended, for `STOP_S` at most."""
+    if processes:
+        await asyncio.wait([asyncio.create_task(process.wait()) for process in processes], timeout=STOP_S)
 
 
 def _kill_group(pid: int) -> None:

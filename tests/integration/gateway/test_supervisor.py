@@ -147,6 +147,29 @@ def test_an_agent_that_does_not_listen_is_killed(run, tmp_path, monkeypatch):
     run(main())
 
 
+def test_an_agent_that_is_being_started_ends_with_its_gateway(run, tmp_path, monkeypatch):
+    made, real = [], asyncio.create_subprocess_exec
+
+    async def main():
+        is_made = asyncio.Event()
+
+        async def slow(*args, **options):
+            made.append(await real(*args, **options))
+            is_made.set()
+            await asyncio.sleep(0.1)  # it is there, and its keeper does not know yet
+            return made[0]
+
+        monkeypatch.setattr(asyncio, "create_subprocess_exec", slow)
+        supervisor = Supervisor(["echo"], tmp_path, Events(), python("import time; time.sleep(600)"))
+        supervisor.start()
+        await is_made.wait()
+        assert supervisor.pids() == {}
+        await supervisor.stop()
+        assert made[0].returncode == -signal.SIGKILL
+
+    run(main())
+
+
 def test_an_agent_that_dies_is_started_again_ever_more_slowly(run, tmp_path, monkeypatch):
     monkeypatch.setattr(supervisor_module, "BACK_OFF_S", 0.01)
     monkeypatch.setattr(supervisor_module, "BACK_OFF_MAX_S", 0.03)
